@@ -1,0 +1,3 @@
+# SPDX-FileCopyrightText: 2026 pve.mobility contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The high-availability stack: resources, rules, cluster and local resource managers."""

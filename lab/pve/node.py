@@ -1,0 +1,107 @@
+# SPDX-FileCopyrightText: 2026 pve.mobility contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A node: its hardware, its release, its daemons, and the guests that run on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab.sim.network import Pipe
+
+
+@dataclass(slots=True)
+class Nic:
+    """One network interface as ``/etc/network/interfaces`` knows it.
+
+    :ivar iface: name (``vmbr0``, ``eno1``, ``bond0``, ``vmbr0.20``).
+    :ivar type: Proxmox VE's type: bridge, eth, bond, vlan, OVSBridge, vnet …
+    :ivar cidr: ``10.0.0.1/24`` or "" without an address.
+    :ivar speed: bytes/s of the link below it.
+    """
+
+    iface: str
+    type: str = "bridge"
+    cidr: str = ""
+    mtu: int = 1500
+    speed: float = 125e6
+    active: bool = True
+    autostart: bool = True
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Cpu:
+    """What ``/proc/cpuinfo`` says."""
+
+    model: str = "Intel(R) Xeon(R) Gold 6338 CPU @ 2.00GHz"
+    vendor: str = "GenuineIntel"
+    family: str = "6"
+    flags: str = ""
+    sockets: int = 1
+    cores: int = 16
+    cpus: int = 32
+    mhz: str = "2000.000"
+
+
+@dataclass(slots=True)
+class Running:
+    """A guest process on a node (a kvm process or a container's init).
+
+    :ivar incoming: a kvm that waits for a migration: invisible in the API, but it holds its name ("already running").
+    """
+
+    vmid: int
+    type: str
+    pid: int
+    started: float
+    qmpstatus: str = "running"
+    machine: str = ""
+    qemu: str = ""
+    incoming: bool = False
+
+
+@dataclass(slots=True)
+class Node:
+    """State of one node.
+
+    :ivar release: ``(9, 2)``; :ivar version: pve-manager's version ``9.2.11``.
+    :ivar address: cluster (corosync) address.
+    :ivar powered: has electricity; :ivar linked: its network works; :ivar member: corosync counts it as online.
+    :ivar proxy_up: pveproxy serves; :ivar daemon_up: pvedaemon serves.
+    :ivar pools: ZFS pools and other local capacity by name, owned by :mod:`lab.pve.storage`.
+    """
+
+    name: str
+    nodeid: int
+    address: str
+    release: tuple[int, int] = (9, 2)
+    version: str = "9.2.11"
+    repoid: str = "14a22df3"
+    qemu: str = "10.1.2"
+    kernel: str = "6.17.4-1-pve"
+    cpu: Cpu = field(default_factory=Cpu)
+    memory: int = 64 * 2**30
+    nics: list[Nic] = field(default_factory=list)
+    powered: bool = True
+    linked: bool = True
+    member: bool = True
+    proxy_up: bool = True
+    daemon_up: bool = True
+    boot_time: float = 0.0
+    running: dict[int, Running] = field(default_factory=dict)
+    pools: dict[str, Any] = field(default_factory=dict)
+    packages: dict[str, str] = field(default_factory=dict)
+    packages_pending: dict[str, str] = field(default_factory=dict)
+    mapped: dict[str, Any] = field(default_factory=dict)
+    pipes: dict[str, Pipe] = field(default_factory=dict)
+    next_pid: int = 1000
+
+    @property
+    def up(self) -> bool:
+        """Powered and reachable."""
+        return self.powered and self.linked
+
+    def new_pid(self) -> int:
+        self.next_pid += 7
+        return self.next_pid

@@ -1,0 +1,233 @@
+# SPDX-FileCopyrightText: 2026 pve.mobility contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Storages: definitions from storage.cfg, and the volumes and space behind them.
+
+A definition is cluster-wide; what lies behind it differs per node. ``Backing`` is one place with a capacity: a ZFS
+pool's dataset, a volume group, a directory's file system on one node, or a shared server. Several definitions may
+share a backing.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lab.errors import Die
+from lab.pve.formats import Section, parse_section_config, split_list
+
+if TYPE_CHECKING:
+    from lab.pve.cluster import Cluster
+
+SHARED_TYPES = frozenset({"iscsi", "nfs", "cifs", "rbd", "cephfs", "iscsidirect", "zfs", "drbd", "pbs", "esxi"})
+"""Plugin.pm:@SHARED_STORAGE."""
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """A snapshot of a volume. ``guid`` survives send and receive, as in ZFS."""
+
+    name: str
+    guid: int
+    created: float
+    referenced: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Volume:
+    """One volume.
+
+    :ivar name: volume name inside the storage (``vm-100-disk-0``, ``100/vm-100-disk-0.qcow2``, ``iso/x.iso``).
+    :ivar content: images, rootdir, iso, vztmpl, backup, snippets.
+    :ivar size: virtual size, bytes. :ivar used: bytes really allocated.
+    :ivar vmid: owner, None for ISO images and the like. :ivar parent: base volume name of a linked clone.
+    :ivar dirty: bytes changed since the last replication snapshot (what the next delta carries).
+    """
+
+    name: str
+    content: str
+    format: str
+    size: int
+    used: int
+    vmid: int | None = None
+    parent: str | None = None
+    created: float = 0.0
+    snapshots: list[Snapshot] = field(default_factory=list)
+    notes: str | None = None
+    dirty: int = 0
+
+    def has_snapshot(self, name: str) -> bool:
+        return any(snap.name == name for snap in self.snapshots)
+
+
+@dataclass(slots=True, eq=False)
+class Backing:
+    """A place that holds volumes.
+
+    :ivar size: capacity in bytes. :ivar other: bytes used by things that are no volumes.
+    :ivar online: False when the pool is not imported, the server down, the directory not mounted.
+    :ivar thin: volumes take only what they use.
+    """
+
+    name: str
+    size: int
+    other: int = 0
+    online: bool = True
+    thin: bool = True
+    health: str = "ONLINE"
+    volumes: dict[str, Volume] = field(default_factory=dict)
+    inventory: dict[str, int] = field(default_factory=dict)
+    """Datasets that are no volumes (name → referenced bytes), for scans."""
+
+    @property
+    def used(self) -> int:
+        return self.other + sum(v.used if self.thin else v.size for v in self.volumes.values())
+
+    @property
+    def avail(self) -> int:
+        return max(0, self.size - self.used)
+
+
+class Storages:
+    """Definitions (``/etc/pve/storage.cfg``) and backings."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._local: dict[tuple[str, str], Backing] = {}
+        self._shared: dict[str, Backing] = {}
+        self._guid = itertools.count(1_000_001)
+
+    # ------------------------------------------------------------ definitions
+
+    def definitions(self) -> dict[str, Section]:
+        return self._cluster.fs.parsed("storage.cfg", parse_section_config)
+
+    def definition(self, storage: str) -> Section:
+        """:raises Die: ``storage '<s>' does not exist``."""
+        found = self.definitions().get(storage)
+        if found is None:
+            raise Die(f"storage '{storage}' does not exist")
+        return found
+
+    def is_shared(self, storage: str) -> bool:
+        section = self.definition(storage)
+        return section.type in SHARED_TYPES or section.values.get("shared") == "1"
+
+    def contents(self, storage: str) -> set[str]:
+        return set(split_list(self.definition(storage).values.get("content")))
+
+    def nodes(self, storage: str) -> set[str] | None:
+        """The nodes a definition is limited to, None for all."""
+        text = self.definition(storage).values.get("nodes")
+        return set(split_list(text)) if text else None
+
+    def enabled(self, storage: str, node: str) -> bool:
+        section = self.definition(storage)
+        nodes = self.nodes(storage)
+        return section.values.get("disable") != "1" and (nodes is None or node in nodes)
+
+    def check_available(self, storage: str, node: str) -> Section:
+        """pve-storage Storage.pm:storage_check_enabled.
+
+        :raises Die: when it does not exist, is disabled, or is not for this node.
+        """
+        section = self.definition(storage)
+        if section.values.get("disable") == "1":
+            raise Die(f"storage '{storage}' is disabled")
+        nodes = self.nodes(storage)
+        if nodes is not None and node not in nodes:
+            raise Die(f"storage '{storage}' is not available on node '{node}'")
+        return section
+
+    # ------------------------------------------------------------ what lies behind
+
+    def backing_key(self, storage: str) -> str:
+        """Name of the place a definition points to: the pool, volume group, path or server of the definition."""
+        values = self.definition(storage).values
+        for key in ("pool", "thinpool", "vgname", "path", "export", "share", "datastore", "target"):
+            if key in values:
+                extra = values.get("vgname", "") + "/" if key == "thinpool" else ""
+                extra = values.get("server", "") + ":" if key in {"export", "share", "datastore"} else extra
+                return extra + values[key]
+        return storage
+
+    def add_backing(self, key: str, backing: Backing, node: str | None) -> None:
+        """``node`` None: shared by all nodes."""
+        if node is None:
+            self._shared[key] = backing
+        else:
+            self._local[node, key] = backing
+
+    def backing(self, storage: str, node: str) -> Backing | None:
+        """The place behind a definition on a node, None when it has none there (pool missing)."""
+        key = self.backing_key(storage)
+        if (node, key) in self._local:
+            return self._local[node, key]
+        return self._shared.get(key)
+
+    def backings(self) -> Iterator[tuple[str | None, str, Backing]]:
+        """``(node or None, key, backing)`` of every place."""
+        for (node, key), backing in self._local.items():
+            yield node, key, backing
+        for key, backing in self._shared.items():
+            yield None, key, backing
+
+    def active(self, storage: str, node: str) -> bool:
+        backing = self.backing(storage, node)
+        return self.enabled(storage, node) and backing is not None and backing.online
+
+    # ------------------------------------------------------------ volumes
+
+    def find(self, volid: str, node: str) -> Volume | None:
+        """The volume behind ``storage:name`` as seen from a node."""
+        storage, _colon, name = volid.partition(":")
+        if storage not in self.definitions():
+            return None
+        backing = self.backing(storage, node)
+        return backing.volumes.get(name) if backing is not None else None
+
+    def volumes(self, storage: str, node: str) -> list[Volume]:
+        backing = self.backing(storage, node)
+        return list(backing.volumes.values()) if backing is not None else []
+
+    def alloc(self, storage: str, node: str, volume: Volume) -> Volume:
+        """Put a volume on a storage.
+
+        :raises Die: storage not usable on the node, no space, name taken.
+        """
+        self.check_available(storage, node)
+        backing = self.backing(storage, node)
+        if backing is None or not backing.online:
+            raise Die(f"storage '{storage}' is not online")
+        if volume.name in backing.volumes:
+            raise Die(f"volume '{storage}:{volume.name}' already exists")
+        if (volume.used if backing.thin else volume.size) > backing.avail:
+            raise Die(f"storage '{storage}' has not enough free space on node '{node}': out of space")
+        volume.created = volume.created or self._cluster.engine.now
+        backing.volumes[volume.name] = volume
+        return volume
+
+    def free(self, volid: str, node: str) -> None:
+        storage, _colon, name = volid.partition(":")
+        backing = self.backing(storage, node)
+        if backing is not None:
+            backing.volumes.pop(name, None)
+
+    def free_name(self, storage: str, node: str, vmid: int, format: str, prefix: str = "vm") -> str:
+        """The lowest free ``vm-<vmid>-disk-<n>`` in the naming scheme of the storage type."""
+        kind = self.definition(storage).type
+        backing = self.backing(storage, node)
+        taken = backing.volumes if backing is not None else {}
+        for number in itertools.count():
+            base = f"{prefix}-{vmid}-disk-{number}"
+            if kind in {"dir", "nfs", "cifs", "btrfs", "cephfs"}:
+                suffixes = ("raw", "qcow2", "vmdk", "subvol")
+                if not any(f"{vmid}/{base}.{suffix}" in taken for suffix in suffixes):
+                    return f"{vmid}/{base}.{format}"
+            elif base not in taken:
+                return base
+        raise AssertionError("unreachable")
+
+    def new_guid(self) -> int:
+        return next(self._guid)
