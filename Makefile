@@ -1,0 +1,52 @@
+# SPDX-FileCopyrightText: 2026 pve.mobility contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# The front doors. Each does its own set-up: a machine needs Python 3.11 or newer, make and a package index.
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+PYTHON  ?=
+CLUSTER ?= lab/clusters/three-nodes.yml
+PORT    ?= 8006
+SPEED   ?= 1
+
+ENTER = @PYTHON='$(PYTHON)' sh tools/enter.sh
+
+.PHONY: help demo lab bench test lint unit sanity molecule docs package pins clean
+
+help:  ## say what there is
+	@echo "make demo      evacuate a node of a simulated cluster, before your eyes"
+	@echo "make lab       serve a simulated cluster   CLUSTER=$(CLUSTER) PORT=$(PORT) SPEED=$(SPEED)"
+	@echo "make test      every check and test there is"
+	@echo "make bench     measure, into build/bench.json"
+	@echo "make docs      the documentation as HTML, in build/docs"
+	@echo "make lint | unit | sanity | molecule | package     parts of make test"
+	@echo "make pins      renew the exact versions in constraints.txt"
+	@echo "make clean     remove what was built"
+	@echo
+	@echo "The newest Python from 3.11 is used; PYTHON=/path/to/python3 chooses another."
+
+demo:
+	$(ENTER) demo python -m lab.demo
+
+lab:
+	$(ENTER) demo python -m lab --cluster "$(CLUSTER)" --port "$(PORT)" --speed "$(SPEED)"
+
+bench:
+	$(ENTER) demo python -m tests.bench
+
+test:
+	$(ENTER) dev python -m tools.check
+
+lint unit sanity molecule package:
+	$(ENTER) dev python -m tools.check $@
+
+docs:
+	$(ENTER) dev python -m tools.docs
+
+pins:
+	$(ENTER) dev python -m tools.pins
+
+clean:
+	@rm -rf build tests/output

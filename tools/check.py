@@ -1,0 +1,210 @@
+# SPDX-FileCopyrightText: 2026 pve.mobility contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the checks and tests of the project, one heading and one duration a step: ``python -m tools.check [PART...]``.
+
+Parts are ``lint``, ``unit``, ``sanity``, ``molecule`` and ``package``; none means all. A failed step does not stop the
+others; the exit code is 1 when any failed. Nothing is left out silently: what has nothing to do yet says so.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tools.area import AREA, CACHE, CHECKOUT, COLLECTIONS, HOME, TREE
+from tools.tree import sync
+
+PACKAGE = "ansible_collections.pve.mobility.plugins"
+PARTS = ("lint", "unit", "sanity", "molecule", "package")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command. ``nothing`` says why there is nothing to run; ``limit`` is in seconds."""
+
+    title: str
+    command: tuple[str, ...]
+    folder: Path = TREE
+    environment: dict[str, str] = field(default_factory=dict)
+    nothing: str = ""
+    limit: int = 900
+    before: Callable[[], None] | None = None
+
+
+def main(arguments: list[str]) -> int:
+    unknown = [part for part in arguments if part not in PARTS]
+    if unknown:
+        print(f"There is no part {unknown[0]}: choose from {', '.join(PARTS)}.", file=sys.stderr)
+        return 2
+    started = time.monotonic()
+    outcomes = [(step.title, _run(step)) for part in arguments or PARTS for step in _STEPS[part]()]
+    failed = [title for title, good in outcomes if not good]
+    print(f"\n{len(outcomes)} steps in {time.monotonic() - started:.0f} s: ", end="")
+    print(f"these failed: {', '.join(failed)}" if failed else "all good")
+    return 1 if failed else 0
+
+
+def _run(step: Step) -> bool:
+    print(f"\n── {step.title} {'─' * max(3, 76 - len(step.title))}", flush=True)
+    if step.nothing:
+        print(step.nothing, flush=True)
+        return True
+    # Tools leave files in the tree, which the next tool would take for the project's.
+    sync()
+    if step.before:
+        step.before()
+    started = time.monotonic()
+    code = _call(step)
+    print(f"{'ok' if code == 0 else 'FAILED'}: {step.title} ({time.monotonic() - started:.1f} s)", flush=True)
+    return code == 0
+
+
+def _call(step: Step) -> int:
+    """The exit code; the step runs in a group of its own, so that all of it ends when its time is up."""
+    if shutil.which(step.command[0]) is None:
+        print(f"{step.command[0]} is missing from the environment: remove {AREA} and run make again.")
+        return 127
+    environment = dict(os.environ) | step.environment
+    process = subprocess.Popen(
+        step.command, cwd=step.folder, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        return process.wait(step.limit)
+    except subprocess.TimeoutExpired:
+        print(f"{step.title} was stopped: it had not ended after {step.limit} s.")
+        return 124
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _lint() -> Iterator[Step]:
+    yield Step("ruff check", ("ruff", "check", "--quiet", "."))
+    yield Step("ruff format", ("ruff", "format", "--check", "--quiet", "."))
+    yield Step("yamllint", ("yamllint", "--strict", "."))
+    yield Step("reuse: every file says its licence", ("reuse", "lint", "--lines"), environment=_in_tree())
+    yield Step("antsibull-changelog", ("antsibull-changelog", "lint"), environment=_in_tree())
+    yield Step(
+        "mypy: module_utils",
+        ("mypy", "--config-file", str(TREE / "pyproject.toml"), "-p", f"{PACKAGE}.module_utils"),
+        folder=AREA,
+        environment={"MYPYPATH": str(COLLECTIONS)},
+        nothing=_unless("plugins/module_utils", "*.py"),
+    )
+    yield Step("mypy: lab and tools", ("mypy", "--config-file", "pyproject.toml", "-p", "tools", "-p", "lab"))
+    yield _pytest("house rules", "lint")
+    yield Step(
+        "antsibull-docs",
+        ("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=self", "."),
+        environment=_in_tree(),
+        nothing=_unless("plugins/modules", "*.py"),
+    )
+    yield Step(
+        "ansible-lint",
+        ("ansible-lint", "--nocolor", "--offline", "--strict", "--profile", "production"),
+        environment=_in_tree(),
+    )
+
+
+def _unit() -> Iterator[Step]:
+    for name in ("unit", "conformance", "lab", "integration"):
+        yield _pytest(f"pytest tests/{name}", name)
+
+
+def _pytest(title: str, name: str) -> Step:
+    return Step(
+        title,
+        (sys.executable, "-m", "pytest", "-q", f"tests/{name}"),
+        folder=CHECKOUT,
+        nothing=_unless(f"tests/{name}", "test_*.py"),
+        limit=1800,
+    )
+
+
+def _sanity() -> Iterator[Step]:
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    yield Step(
+        "ansible-test sanity",
+        ("ansible-test", "sanity", "--venv", "--python", version, "--color", "no"),
+        # By itself it would list the files of the repository around the tree, which ignores the tree.
+        environment=_in_tree() | {"ANSIBLE_TEST_CONTENT_ROOT": str(TREE)},
+        limit=1800,
+        before=_stand_in_for_get_pip,
+    )
+
+
+def _molecule() -> Iterator[Step]:
+    yield Step(
+        "molecule",
+        ("molecule", "test", "--all"),
+        environment=_in_tree(),
+        nothing=_unless("extensions/molecule", "molecule.yml"),
+        limit=1800,
+    )
+
+
+def _package() -> Iterator[Step]:
+    archive = AREA / "package"
+    yield Step(
+        "ansible-galaxy collection build",
+        ("ansible-galaxy", "collection", "build", "--force", "--output-path", str(archive)),
+    )
+
+
+_STEPS: dict[str, Callable[[], Iterator[Step]]] = {
+    "lint": _lint,
+    "unit": _unit,
+    "sanity": _sanity,
+    "molecule": _molecule,
+    "package": _package,
+}
+
+
+def _unless(folder: str, pattern: str) -> str:
+    """Empty when the folder has such a file, else the sentence to say."""
+    return "" if any((CHECKOUT / folder).rglob(pattern)) else f"nothing to do: {folder} has no {pattern} yet"
+
+
+def _in_tree() -> dict[str, str]:
+    """For tools that look for a repository around them, or that write to the home folder."""
+    home = Path.home()
+    (HOME / ".ansible").mkdir(parents=True, exist_ok=True)
+    environment = {
+        "HOME": str(HOME),
+        "XDG_CACHE_HOME": str(CACHE),
+        "GIT_CEILING_DIRECTORIES": str(TREE.parent),
+        # pip keeps the settings and the cache that the user has.
+        "PIP_CACHE_DIR": os.environ.get("PIP_CACHE_DIR", str(home / ".cache" / "pip")),
+    }
+    for name in (".config/pip/pip.conf", ".pip/pip.conf", "Library/Application Support/pip/pip.conf"):
+        if (home / name).is_file():
+            environment.setdefault("PIP_CONFIG_FILE", os.environ.get("PIP_CONFIG_FILE", str(home / name)))
+    return environment
+
+
+def _stand_in_for_get_pip() -> None:
+    """Spare ansible-test the download of pip from a host of its own: pip comes from Python and the package index."""
+    package = importlib.util.find_spec("ansible_test")
+    if package is None or package.origin is None:
+        sys.exit("ansible_test is missing from the environment: run make test, which sets it up.")
+    source = Path(package.origin).with_name("_internal").joinpath("python_requirements.py").read_text(encoding="utf-8")
+    cache = HOME / ".ansible" / "test" / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    for version in set(re.findall(r"pip=['\"]([\d.]+)['\"]", source)):
+        script = cache / f"get_pip_{version.replace('.', '_')}.py"
+        if not script.exists():
+            shutil.copy(CHECKOUT / ".ci" / "get_pip.py", script)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
