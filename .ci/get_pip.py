@@ -8,10 +8,9 @@ ansible-test runs it in an empty virtual environment with pip's options and ``pi
 
 from __future__ import annotations
 
-import ensurepip
 import subprocess
 import sys
 
 arguments = [argument for argument in sys.argv[1:] if argument not in ("--no-setuptools", "--no-wheel")]
-ensurepip.bootstrap()
+subprocess.run([sys.executable, "-m", "ensurepip"], check=True, stdout=subprocess.DEVNULL)
 sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", *arguments]))

@@ -8,6 +8,7 @@ others; the exit code is 1 when any failed. Nothing is left out silently: what h
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import os
 import re
@@ -20,7 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.area import AREA, CACHE, CHECKOUT, COLLECTIONS, HOME, TREE
+from tools.area import AREA, CACHE, CHECKOUT, COLLECTIONS, HOME, TREE, locked
 from tools.tree import sync
 
 PACKAGE = "ansible_collections.pve.mobility.plugins"
@@ -46,6 +47,9 @@ def main(arguments: list[str]) -> int:
         print(f"There is no part {unknown[0]}: choose from {', '.join(PARTS)}.", file=sys.stderr)
         return 2
     started = time.monotonic()
+    _furnish_home()
+    if not sys.stdout.isatty():
+        os.environ |= {"NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1"}
     outcomes = [(step.title, _run(step)) for part in arguments or PARTS for step in _STEPS[part]()]
     failed = [title for title, good in outcomes if not good]
     print(f"\n{len(outcomes)} steps in {time.monotonic() - started:.0f} s: ", end="")
@@ -58,12 +62,14 @@ def _run(step: Step) -> bool:
     if step.nothing:
         print(step.nothing, flush=True)
         return True
-    # Tools leave files in the tree, which the next tool would take for the project's.
-    sync()
-    if step.before:
-        step.before()
-    started = time.monotonic()
-    code = _call(step)
+    # Tools leave files in the tree, which the next tool, or one of another run, would take for the project's.
+    with locked("step"):
+        sync(clean=True)
+        shutil.rmtree(HOME / ".ansible" / "collections", ignore_errors=True)
+        if step.before:
+            step.before()
+        started = time.monotonic()
+        code = _call(step)
     print(f"{'ok' if code == 0 else 'FAILED'}: {step.title} ({time.monotonic() - started:.1f} s)", flush=True)
     return code == 0
 
@@ -177,19 +183,31 @@ def _unless(folder: str, pattern: str) -> str:
 
 def _in_tree() -> dict[str, str]:
     """For tools that look for a repository around them, or that write to the home folder."""
-    home = Path.home()
-    (HOME / ".ansible").mkdir(parents=True, exist_ok=True)
-    environment = {
-        "HOME": str(HOME),
-        "XDG_CACHE_HOME": str(CACHE),
-        "GIT_CEILING_DIRECTORIES": str(TREE.parent),
-        # pip keeps the settings and the cache that the user has.
-        "PIP_CACHE_DIR": os.environ.get("PIP_CACHE_DIR", str(home / ".cache" / "pip")),
-    }
-    for name in (".config/pip/pip.conf", ".pip/pip.conf", "Library/Application Support/pip/pip.conf"):
-        if (home / name).is_file():
-            environment.setdefault("PIP_CONFIG_FILE", os.environ.get("PIP_CONFIG_FILE", str(home / name)))
-    return environment
+    return {"HOME": str(HOME), "XDG_CACHE_HOME": str(CACHE), "GIT_CEILING_DIRECTORIES": str(TREE.parent)}
+
+
+def _furnish_home() -> None:
+    """Give the other home pip's settings: ansible-test hands no variable on, so they must be in a file."""
+    listing = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
+    ).stdout
+    settings = {"global": {"cache-dir": str(Path.home() / ".cache" / "pip")}}
+    for line in listing.splitlines():
+        key, _equals, value = line.partition("=")
+        section, _dot, name = key.rpartition(".")
+        section = "global" if section == ":env:" else section
+        settings.setdefault(section, {})[name] = str(ast.literal_eval(value)).strip().replace("\n", "\n    ")
+    settings["global"] |= {"quiet": "1", "progress-bar": "off"}
+    settings["global"].pop("config-file", None)
+    text = "".join(
+        f"[{section}]\n" + "".join(f"{name} = {value}\n" for name, value in values.items())
+        for section, values in settings.items()
+    )
+    for folder in (HOME / ".config" / "pip", HOME / ".pip"):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "pip.conf").write_text(text, encoding="utf-8")
+        # An index address may carry a password.
+        (folder / "pip.conf").chmod(0o600)
 
 
 def _stand_in_for_get_pip() -> None:

@@ -17,13 +17,21 @@ from pathlib import Path
 
 from tools.area import AREA, CHECKOUT, COLLECTIONS, TREE, link, locked
 
+_MANIFEST = AREA / ".tree"
 
-def sync() -> Path:
-    """Bring the copy up to date and return its folder."""
+
+def sync(clean: bool = False) -> Path:
+    """Bring the copy up to date and return its folder; ``clean`` also removes what tools left there."""
     with locked("tree"):
         wanted = set(_files())
+        before = set(_MANIFEST.read_text(encoding="utf-8").split("\0")) if _MANIFEST.exists() else set()
+        for name in before - wanted:
+            (TREE / name).unlink(missing_ok=True)
+        # Written before the copying: a file of a run that was cut short is then known to the next one.
         TREE.mkdir(parents=True, exist_ok=True)
-        _remove_others(wanted)
+        _MANIFEST.write_text("\0".join(sorted(wanted)), encoding="utf-8")
+        if clean:
+            _remove_others(wanted)
         for name in sorted(wanted):
             _copy(CHECKOUT / name, TREE / name)
     link("collections", COLLECTIONS)

@@ -15,8 +15,8 @@ import yaml
 from tools.tree import sync
 
 TREE = sync()
-PYTHON = {".py"}
-TEXT = {".cfg", ".in", ".j2", ".json", ".md", ".py", ".rst", ".sh", ".toml", ".txt", ".yaml", ".yml"}
+PYTHON = frozenset({".py"})
+TEXT = frozenset({".cfg", ".in", ".j2", ".json", ".md", ".py", ".rst", ".sh", ".toml", ".txt", ".yaml", ".yml"})
 ROOT_FILES = {"Makefile", "run", ".gitignore", ".yamllint", ".ansible-lint"}
 # One letter of each word stands in brackets, so that this file keeps the rules that it states.
 MACHINE = re.compile(r"(?<![\w.}\]])/(?:w[o]rk|r[o]ot|f[a]rm|tmp/b[r]ief|tmp/v[e]nv)(?=/|\b)")
@@ -62,7 +62,7 @@ def catches_everything(node: ast.AST) -> bool:
     if not isinstance(node, ast.ExceptHandler):
         return False
     kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
-    return any(kind is None or ast.unparse(kind).split(".")[-1] in ("Exception", "BaseException") for kind in kinds)
+    return any(kind is None or ast.unparse(kind).rpartition(".")[2] in ("Exception", "BaseException") for kind in kinds)
 
 
 def reads_the_clock(node: ast.AST) -> bool:
@@ -73,7 +73,7 @@ def reads_the_clock(node: ast.AST) -> bool:
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in CLOCK_CALLS
-        and ast.unparse(node.func.value).split(".")[-1] in CLOCK_MODULES
+        and ast.unparse(node.func.value).rpartition(".")[2] in CLOCK_MODULES
     )
 
 
