@@ -197,7 +197,7 @@ def _furnish_home() -> None:
         section, _dot, name = key.rpartition(".")
         section = "global" if section == ":env:" else section
         settings.setdefault(section, {})[name] = str(ast.literal_eval(value)).strip().replace("\n", "\n    ")
-    settings["global"] |= {"quiet": "1", "progress-bar": "off"}
+    settings["global"] |= {"quiet": "2", "progress-bar": "off"}
     settings["global"].pop("config-file", None)
     text = "".join(
         f"[{section}]\n" + "".join(f"{name} = {value}\n" for name, value in values.items())
