@@ -14,6 +14,9 @@ class ApiFault(Exception):
     :param body: whether a JSON body is sent (authentication and proxy failures have none).
     """
 
+    newline = "\n"
+    """What ``message`` in the body ends with: Perl's exceptions end with a newline."""
+
     def __init__(self, status: int, reason: str, errors: dict[str, str] | None = None, body: bool = True) -> None:
         super().__init__(reason)
         self.status = status
@@ -37,14 +40,20 @@ class BadParameters(ApiFault):
 
 
 class Forbidden(ApiFault):
-    """HTTP 403 with Proxmox VE's own text; ``privileges`` joined by ``|`` when any of them would do."""
+    """HTTP 403 with Proxmox VE's own text; ``privileges`` joined by ``|`` when any of them would do.
 
-    def __init__(self, path: str, *privileges: str) -> None:
-        super().__init__(403, f"Permission check failed ({path}, {'|'.join(privileges)})")
+    Without arguments it says nothing about what is missing, as checks written by hand in a handler do.
+    """
+
+    def __init__(self, path: str = "", *privileges: str) -> None:
+        detail = ", ".join(filter(None, (path, "|".join(privileges))))
+        super().__init__(403, f"Permission check failed ({detail})" if detail else "Permission check failed")
 
 
 class NotImplementedHere(ApiFault):
     """HTTP 501: this release has no such path or method."""
+
+    newline = ""
 
     def __init__(self, method: str, path: str) -> None:
         super().__init__(501, f"Method '{method} {path}' not implemented")

@@ -25,7 +25,7 @@ Handler = Callable[["Call"], Any]
 class Param:
     """One parameter of a method, in the words of Proxmox VE's JSON schema.
 
-    :param type: string, integer, number, boolean or array (of strings).
+    :param type: string, integer, number, boolean (handlers get 0 or 1) or array (of strings, each of ``format``).
     :param format: a name that :mod:`lab.http.params` knows, such as ``pve-node``.
     :param since: first release that knows the parameter; :param until: first release that no longer does.
     """
@@ -72,7 +72,9 @@ ANYBODY = "user"
 """Every authenticated user; the handler filters or checks itself."""
 ROOT = "root"
 """Only root@pam."""
-Permission = Check | str
+PermissionTest = Callable[["Call"], None]
+"""A check of its own: raises :class:`lab.errors.Forbidden`; the parameters have not been verified yet."""
+Permission = Check | str | PermissionTest
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,8 @@ def route(
 ) -> Callable[[Handler], Handler]:
     """Register the decorated function as the handler of ``method path``.
 
+    URI parameters may be declared among ``params`` for their format; those that are not are strings.
+
     :param path: below ``/api2/json``, with ``{name}`` for URI parameters.
     :param proxyto: the URI parameter that names the node on which the method runs (if the path has it).
     :param protected: runs in pvedaemon (as root) rather than in pveproxy; fails with 595 when pvedaemon is down.
@@ -138,22 +142,30 @@ def route(
 
 
 class Router:
-    """Finds the route of a request. Routes are indexed by number of segments and first segment."""
+    """Finds the route of a request. Routes are indexed by method, first segment and number of segments."""
 
     def __init__(self, routes: Iterable[Route] | None = None) -> None:
-        self._index: dict[tuple[str, str], list[Route]] = {}
+        self._index: dict[tuple[str, str, int], list[Route]] = {}
+        self._open_ended: dict[tuple[str, str], list[Route]] = {}
         for item in _ROUTES if routes is None else routes:
-            first = item.path.strip("/").split("/")[0]
-            self._index.setdefault((item.method, first), []).append(item)
+            parts = item.path.strip("/").split("/")
+            if item.path.endswith("{volid}"):
+                self._open_ended.setdefault((item.method, parts[0]), []).append(item)
+            else:
+                self._index.setdefault((item.method, parts[0], len(parts)), []).append(item)
         for items in self._index.values():
-            items.sort(key=lambda item: item.path.count("{"))
+            items.sort(key=lambda item: (item.path.count("{"), tuple(-part for part in item.since)))
 
-    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-        """The route and its URI parameters (still percent-encoded parts decoded by the caller), or None."""
-        first = path.strip("/").split("/")[0]
-        for item in self._index.get((method, first), ()):
-            match = item.pattern.match(path)
-            if match:
+    def find(self, method: str, path: str, release: tuple[int, int] = (99, 0)) -> tuple[Route, dict[str, str]] | None:
+        """The route and its URI parameters, or None when ``release`` has no such method.
+
+        :param path: below ``/api2/json``, percent-decoded.
+        """
+        parts = path.strip("/").split("/")
+        path = "/" + "/".join(parts)
+        exact = self._index.get((method, parts[0], len(parts)), ())
+        for item in (*exact, *self._open_ended.get((method, parts[0]), ())):
+            if item.since <= release and (match := item.pattern.match(path)):
                 return item, match.groupdict()
         return None
 

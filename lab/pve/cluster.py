@@ -6,15 +6,17 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab.errors import Die
+from lab.faults import Faults
 from lab.pve.formats import GuestConfig, parse_guest_config, parse_key_value, print_guest_config
 from lab.pve.locks import Locks
 from lab.pve.node import Node
 from lab.pve.pmxcfs import Pmxcfs, VmEntry
 from lab.pve.storage import Storages
 from lab.pve.tasks import Tasks
+from lab.pve.traits import DEFAULT, Traits
 from lab.pve.users import Users
 from lab.sim.engine import Engine, Sim
 from lab.sim.network import Network
@@ -30,7 +32,8 @@ class Cluster:
     """One lab.
 
     :ivar fs: /etc/pve. :ivar tasks: workers and their logs. :ivar storages: definitions and volumes.
-    :ivar users: accounts, tokens and privileges. :ivar ha: the HA stack (set by the loader).
+    :ivar users: accounts, tokens and privileges. :ivar faults: what goes wrong on demand.
+    :ivar ha: the HA stack (set by the loader).
     """
 
     def __init__(self, engine: Engine, name: str = "lab") -> None:
@@ -43,7 +46,11 @@ class Cluster:
         self.network = Network(engine)
         self.users = Users(self)
         self.storages = Storages(self)
+        self.faults = Faults()
         self.ha: HaStack
+        self.traits: dict[int, Traits] = {}
+        self.file: dict[str, Any] = {}
+        """Parts of the cluster file that describe behaviour rather than state, by their key (``faults``, ``ha``)."""
         self.on_membership: list[Callable[[Node], None]] = []
         """Called after a node joined or left the membership."""
 
@@ -179,6 +186,9 @@ class Cluster:
         else:
             config.current["lock"] = lock
         self.write_config(self.nodes[entry.node], entry, config)
+
+    def trait(self, vmid: int) -> Traits:
+        return self.traits.get(vmid, DEFAULT)
 
     def is_running(self, entry: VmEntry) -> bool:
         running = self.nodes[entry.node].running.get(entry.vmid)

@@ -69,7 +69,11 @@ class Node:
     :ivar address: cluster (corosync) address.
     :ivar powered: has electricity; :ivar linked: its network works; :ivar member: corosync counts it as online.
     :ivar proxy_up: pveproxy serves; :ivar daemon_up: pvedaemon serves.
-    :ivar pools: ZFS pools and other local capacity by name, owned by :mod:`lab.pve.storage`.
+    :ivar proxy_starts: how often pveproxy was started; a request does not survive it. :ivar daemon_starts: likewise.
+    :ivar links: corosync addresses, link 0 (= ``address``) first.
+    :ivar disks: rows of ``disks/list``; :ivar pci, usb: rows of ``hardware/pci`` and ``hardware/usb``.
+    :ivar zfs_installed: False on a node without zfsutils-linux.
+    :ivar replication_state: pvesr's state file, by job id: ``last_sync``, ``last_try``, ``fail_count``, ``error`` …
     """
 
     name: str
@@ -88,9 +92,19 @@ class Node:
     member: bool = True
     proxy_up: bool = True
     daemon_up: bool = True
+    proxy_starts: int = 1
+    daemon_starts: int = 1
     boot_time: float = 0.0
     running: dict[int, Running] = field(default_factory=dict)
-    pools: dict[str, Any] = field(default_factory=dict)
+    links: list[str] = field(default_factory=list)
+    disks: list[dict[str, Any]] = field(default_factory=list)
+    pci: list[dict[str, Any]] = field(default_factory=list)
+    usb: list[dict[str, Any]] = field(default_factory=list)
+    zfs_installed: bool = True
+    swap: int = 8 * 2**30
+    rootfs: tuple[int, int] = (100 * 10**9, 12 * 10**9)
+    load: float = 0.05
+    replication_state: dict[str, dict[str, Any]] = field(default_factory=dict)
     packages: dict[str, str] = field(default_factory=dict)
     packages_pending: dict[str, str] = field(default_factory=dict)
     mapped: dict[str, Any] = field(default_factory=dict)
