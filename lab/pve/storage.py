@@ -43,6 +43,7 @@ class Volume:
     :ivar size: virtual size, bytes. :ivar used: bytes really allocated.
     :ivar vmid: owner, None for ISO images and the like. :ivar parent: base volume name of a linked clone.
     :ivar dirty: bytes changed since the last replication snapshot (what the next delta carries).
+    :ivar write_rate: bytes/s that the running guest changes; :ivar block_size: zvol block size, None elsewhere.
     """
 
     name: str
@@ -56,6 +57,8 @@ class Volume:
     snapshots: list[Snapshot] = field(default_factory=list)
     notes: str | None = None
     dirty: int = 0
+    write_rate: float = 0.0
+    block_size: int | None = None
 
     def has_snapshot(self, name: str) -> bool:
         return any(snap.name == name for snap in self.snapshots)
@@ -68,6 +71,7 @@ class Backing:
     :ivar size: capacity in bytes. :ivar other: bytes used by things that are no volumes.
     :ivar online: False when the pool is not imported, the server down, the directory not mounted.
     :ivar thin: volumes take only what they use.
+    :ivar siblings: places that share this one's capacity (datasets of one ZFS pool, directories of one file system).
     """
 
     name: str
@@ -77,6 +81,7 @@ class Backing:
     thin: bool = True
     health: str = "ONLINE"
     volumes: dict[str, Volume] = field(default_factory=dict)
+    siblings: list[Backing] = field(default_factory=list)
     inventory: dict[str, int] = field(default_factory=dict)
     """Datasets that are no volumes (name → referenced bytes), for scans."""
 
@@ -86,7 +91,7 @@ class Backing:
 
     @property
     def avail(self) -> int:
-        return max(0, self.size - self.used)
+        return max(0, self.size - self.used - sum(place.used for place in self.siblings))
 
 
 class Storages:
@@ -96,6 +101,8 @@ class Storages:
         self._cluster = cluster
         self._local: dict[tuple[str, str], Backing] = {}
         self._shared: dict[str, Backing] = {}
+        self.unreachable: set[tuple[str, str]] = set()
+        """``(node, storage)`` of shared storages that a node cannot reach."""
         self._guid = itertools.count(1_000_001)
 
     # ------------------------------------------------------------ definitions
@@ -159,6 +166,10 @@ class Storages:
         else:
             self._local[node, key] = backing
 
+    def local(self, node: str, key: str) -> Backing | None:
+        """The place of that name on a node itself."""
+        return self._local.get((node, key))
+
     def backing(self, storage: str, node: str) -> Backing | None:
         """The place behind a definition on a node, None when it has none there (pool missing)."""
         key = self.backing_key(storage)
@@ -175,7 +186,8 @@ class Storages:
 
     def active(self, storage: str, node: str) -> bool:
         backing = self.backing(storage, node)
-        return self.enabled(storage, node) and backing is not None and backing.online
+        reachable = backing is not None and backing.online and (node, storage) not in self.unreachable
+        return reachable and self.enabled(storage, node)
 
     # ------------------------------------------------------------ volumes
 
