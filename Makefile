@@ -13,12 +13,13 @@ SPEED   ?= 1
 
 ENTER = @PYTHON='$(PYTHON)' sh tools/enter.sh
 
-.PHONY: help demo lab bench test lint unit sanity molecule docs package pins clean
+.PHONY: help demo lab bench test oldest lint unit sanity molecule docs package pins clean
 
 help:  ## say what there is
 	@echo "make demo      evacuate a node of a simulated cluster, before your eyes"
 	@echo "make lab       serve a simulated cluster   CLUSTER=$(CLUSTER) PORT=$(PORT) SPEED=$(SPEED)"
 	@echo "make test      every check and test there is"
+	@echo "make oldest    the tests once more, under Python 3.11 and ansible-core 2.19"
 	@echo "make bench     measure, into build/bench.json"
 	@echo "make docs      the documentation as HTML, in build/docs"
 	@echo "make lint | unit | sanity | molecule | package     parts of make test"
@@ -39,6 +40,10 @@ bench:
 test:
 	$(ENTER) dev python -m tools.check
 
+# The same tests under the oldest supported ansible-core, which is the newest one for this Python.
+oldest:
+	@python=$$(PYTHON= sh tools/python.sh 3.11) && PYTHON="$$python" sh tools/enter.sh dev python -m tools.check unit
+
 lint unit sanity molecule package:
 	$(ENTER) dev python -m tools.check $@
 
@@ -49,4 +54,4 @@ pins:
 	$(ENTER) dev python -m tools.pins
 
 clean:
-	@rm -rf build tests/output
+	@area=$$("$$(sh tools/python.sh)" -m tools.area) && rm -rf "$$area" build tests/output

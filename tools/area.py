@@ -74,3 +74,7 @@ def link(name: str, target: Path) -> None:
         place.unlink()
     if not place.exists():
         place.symlink_to(target)
+
+
+if __name__ == "__main__":
+    print(AREA)
