@@ -1,0 +1,26 @@
+# SPDX-FileCopyrightText: 2026 pve.mobility contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starting what runs on a cluster once its state has been read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lab.ha.stack import HaStack
+from lab.pve.cluster import Cluster
+
+
+def start_daemons(cluster: Cluster, states: Mapping[str, str] | None = None) -> None:
+    """Bring a cluster to life.
+
+    :param states: ``offline`` or ``cut-off`` by node; all others run and are members.
+    """
+    for name, state in (states or {}).items():
+        if state == "online":
+            continue
+        node = cluster.nodes[name]
+        node.member = node.linked = False
+        if state == "offline":
+            node.powered = False
+            node.running.clear()
+    cluster.ha = HaStack(cluster)
