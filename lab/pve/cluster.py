@@ -53,6 +53,8 @@ class Cluster:
         """Parts of the cluster file that describe behaviour rather than state, by their key (``faults``, ``ha``)."""
         self.on_membership: list[Callable[[Node], None]] = []
         """Called after a node joined or left the membership."""
+        self.on_change: list[Callable[[Node], None]] = []
+        """Called after a node's port began or ceased to answer (power, link, pveproxy)."""
 
     # ------------------------------------------------------------ nodes and quorum
 
@@ -85,9 +87,15 @@ class Cluster:
         if not self.quorate(node):
             raise Die("cluster not ready - no quorum?")
 
+    def changed(self, node: Node) -> None:
+        """Tell those who watch a node's port."""
+        for hook in self.on_change:
+            hook(node)
+
     def power_off(self, node: Node) -> None:
         """Pull the plug: processes are gone at once, the cluster notices later."""
         node.powered = False
+        self.changed(node)
         node.running.clear()
         for task in list(self.tasks.running(node.name)):
             from lab.pve.tasks import Signal
@@ -98,6 +106,7 @@ class Cluster:
     def cut_off(self, node: Node) -> None:
         """The node loses its network but goes on running."""
         node.linked = False
+        self.changed(node)
         self._leave_later(node)
 
     def power_on(self, node: Node, boot_seconds: float = 45.0) -> None:
@@ -108,7 +117,10 @@ class Cluster:
             node.powered = True
             node.linked = True
             node.proxy_up = node.daemon_up = True
+            node.proxy_starts += 1
+            node.daemon_starts += 1
             node.boot_time = self.engine.now
+            self.changed(node)
             yield self.engine.sleep(CORO_DEAD_AFTER)
             self._set_member(node, True)
 
@@ -117,6 +129,7 @@ class Cluster:
     def reconnect(self, node: Node) -> None:
         """The network of a cut-off node works again."""
         node.linked = True
+        self.changed(node)
         self._set_member(node, True)
 
     def _leave_later(self, node: Node) -> None:

@@ -28,6 +28,9 @@ KILL_AFTER = 5.0
 """Seconds between SIGTERM and SIGKILL of a cancelled task."""
 
 
+PVEDAEMON = "pvedaemon"
+
+
 class Signal(enum.Enum):
     TERM = "TERM"
     KILL = "KILL"
@@ -40,6 +43,7 @@ class Task:
     :ivar user: ``root@pam`` or ``root@pam!token``.
     :ivar exitstatus: None while running.
     :ivar saved: whether ``/cluster/tasks`` has it on disk.
+    :ivar parent: the service that started it; what the HA manager or an ssh session starts survives pvedaemon.
     """
 
     upid: str
@@ -56,6 +60,7 @@ class Task:
     warnings: int = 0
     process: simpy.Process | None = None
     ended: simpy.Event | None = None
+    parent: str = PVEDAEMON
 
     @property
     def userid(self) -> str:
