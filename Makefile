@@ -13,7 +13,7 @@ SPEED   ?= 1
 
 ENTER = @PYTHON='$(PYTHON)' sh tools/enter.sh
 
-.PHONY: help demo lab bench test oldest lint unit sanity molecule docs package pins clean
+.PHONY: help demo lab bench test oldest lint unit sanity molecule docs package format pins clean
 
 help:  ## say what there is
 	@echo "make demo      evacuate a node of a simulated cluster, before your eyes"
@@ -23,6 +23,7 @@ help:  ## say what there is
 	@echo "make bench     measure, into build/bench.json"
 	@echo "make docs      the documentation as HTML, in build/docs"
 	@echo "make lint | unit | sanity | molecule | package     parts of make test"
+	@echo "make format    mend what ruff can mend"
 	@echo "make pins      renew the exact versions in constraints.txt"
 	@echo "make clean     remove what was built"
 	@echo
@@ -46,6 +47,9 @@ oldest:
 
 lint unit sanity molecule package:
 	$(ENTER) dev python -m tools.check $@
+
+format:
+	$(ENTER) dev sh -c 'ruff check --fix --quiet . ; ruff format .'
 
 docs:
 	$(ENTER) dev python -m tools.docs

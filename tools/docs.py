@@ -19,7 +19,7 @@ def main() -> int:
     FOLDER.mkdir(parents=True)
     # Lenient: links into the documentation of Ansible itself cannot be resolved without the network.
     first = ("antsibull-docs", "sphinx-init", "--lenient", "--use-current", "--dest-dir", str(FOLDER), "pve.mobility")
-    for command in (first, ("sh", "build.sh")):
+    for command in (first, ("bash", "build.sh")):
         outcome = subprocess.run(
             command, cwd=FOLDER, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )

@@ -88,32 +88,37 @@ def code_lines(text: str) -> int:
     return len(counted)
 
 
+def nothing(found: list[str]) -> None:
+    """Fail with one line for each thing found."""
+    assert not found, "\n" + "\n".join(found)
+
+
 def test_no_path_of_one_machine() -> None:
-    assert lines_with(MACHINE, files(suffixes=TEXT)) == []
+    nothing(lines_with(MACHINE, files(suffixes=TEXT)))
 
 
 def test_no_left_overs() -> None:
     folders = ("plugins", "lab", "roles", "playbooks", "extensions", "tests", "tools")
-    assert lines_with(LEFT_OVER, files(*folders, suffixes={".py", ".yml", ".yaml", ".md"})) == []
+    nothing(lines_with(LEFT_OVER, files(*folders, suffixes={".py", ".yml", ".yaml", ".md"})))
 
 
 def test_no_handler_catches_everything() -> None:
-    assert nodes_with(catches_everything, files("plugins", "lab", "tools")) == []
+    nothing(nodes_with(catches_everything, files("plugins", "lab", "tools")))
 
 
 def test_only_the_clock_reads_the_clock() -> None:
     texts = ((name, text) for name, text in files("plugins") if Path(name).name != "clock.py")
-    assert nodes_with(reads_the_clock, texts) == []
+    nothing(nodes_with(reads_the_clock, texts))
 
 
 def test_a_file_holds_one_idea() -> None:
     long = [f"{name}: {text.count(chr(10))} lines" for name, text in files() if text.count("\n") > 500]
-    assert long == []
+    nothing(long)
 
 
 def test_a_module_file_is_thin() -> None:
     thick = {name: code_lines(text) for name, text in files("plugins/modules")}
-    assert {name: count for name, count in thick.items() if count > MODULE_CODE_LINES} == {}
+    nothing([f"{name}: {count} lines of code" for name, count in thick.items() if count > MODULE_CODE_LINES])
 
 
 def test_every_python_file_names_its_licence_first() -> None:
@@ -121,12 +126,12 @@ def test_every_python_file_names_its_licence_first() -> None:
         r"(#!.*\n)?(# -\*-.*\n)?"
         r"# SPDX-FileCopyrightText: 2026 pve\.mobility contributors\n# SPDX-License-Identifier: GPL-3\.0-or-later\n"
     )
-    assert [name for name, text in files() if text and not head.match(text)] == []
+    nothing([name for name, text in files() if text and not head.match(text)])
 
 
 def test_every_plugin_names_the_licence_as_ansible_wants_it() -> None:
     line = "# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)"
-    assert [name for name, text in files("plugins") if text and line not in text[:600]] == []
+    nothing([name for name, text in files("plugins") if text and line not in text[:600]])
 
 
 def test_the_action_group_holds_every_module_that_speaks_to_the_api() -> None:

@@ -103,7 +103,8 @@ def trespasses(layer: Layer, root: Path = CHECKOUT) -> list[str]:
 
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.folder)
 def test_a_layer_imports_only_what_it_may(layer: Layer) -> None:
-    assert trespasses(layer) == []
+    found = trespasses(layer)
+    assert not found, "\n" + "\n".join(found)
 
 
 def test_every_folder_of_module_utils_is_a_known_layer() -> None:
