@@ -113,6 +113,7 @@ def _environment() -> dict[str, str]:
     environment |= {
         "VIRTUAL_ENV": str(VENV),
         "PATH": f"{VENV / 'bin'}{os.pathsep}{environment.get('PATH', os.defpath)}",
+        "PYTHONPYCACHEPREFIX": str(CACHE / "bytecode"),
         "PYTHONUNBUFFERED": "1",
         "ANSIBLE_CONFIG": str(empty),
         "ANSIBLE_HOME": str(HOME / ".ansible"),

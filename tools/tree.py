@@ -82,21 +82,20 @@ def _from_folder() -> Iterator[str]:
 
 
 def _remove_others(wanted: set[str]) -> None:
-    """Delete what does not belong to the copy: removed files, and what tools left behind."""
+    """Delete what does not belong to the copy, and the folders that are empty then."""
     for folder, folders, files in os.walk(TREE, topdown=False):
         base = os.path.relpath(folder, TREE)
         base = "" if base == "." else base + "/"
-        compiled = os.path.basename(folder) == "__pycache__"
         for name in files:
-            if base + name not in wanted and not compiled:
+            if base + name not in wanted:
                 os.unlink(os.path.join(folder, name))
         for name in folders:
             path = os.path.join(folder, name)
             if os.path.islink(path):
                 if base + name not in wanted:
                     os.unlink(path)
-            elif not any(entry != "__pycache__" for entry in os.listdir(path)) and name != "__pycache__":
-                shutil.rmtree(path)
+            elif not os.listdir(path):
+                os.rmdir(path)
 
 
 def _copy(source: Path, target: Path) -> None:
