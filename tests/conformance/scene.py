@@ -5,7 +5,7 @@
 A scene is a YAML file::
 
     cluster: {…}                 # a cluster file's content: the state before the first exchange
-    users: none                  # do not create the accounts of the recorded cluster (see RECORDED_USERS)
+    users: none                  # only root@pam, without a token; default: the recorded cluster's (RECORDED_USERS)
     allow:                       # places that may differ, in any exchange, and why
       data[].uptime: a stopped node has none
     ignore-lines:                # task log lines that are left out of the comparison, and why
@@ -109,6 +109,8 @@ class Replay:
                 users.add_token(userid, "t1", privsep=False)
                 if grant is not None:
                     users.grant(grant[0], userid, grant[1])
+        else:
+            users.edit(lambda cfg: cfg.users["root@pam"].tokens.clear())
 
     def run(self) -> list[str]:
         for step in self.scene.replay:
