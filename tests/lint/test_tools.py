@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: 2026 pve.mobility contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tools in a checkout of their own: any folder, any name, with git or without it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tools import check
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(params=["plain", "with a blank's name"])
+def checkout(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A small project with the real tools."""
+    folder = tmp_path / request.param
+    shutil.copytree(CHECKOUT / "tools", folder / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(CHECKOUT / ".gitignore", folder)
+    write(folder, "galaxy.yml", "plugins/module.py", "plugins/sub folder/data.json")
+    write(folder, "build/old", ".idea/x", "lab/__pycache__/x.pyc", "lab/x.pyc", "again.retry", "tests/output/x")
+    return folder
+
+
+def write(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name, encoding="utf-8")
+
+
+def run(folder: Path, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder.parent), "TMPDIR": str(folder.parent)} | variables
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def sync(folder: Path) -> tuple[Path, set[str]]:
+    outcome = run(folder, sys.executable, "-m", "tools.tree")
+    assert outcome.returncode == 0, outcome.stderr
+    tree = Path(outcome.stdout.strip())
+    assert tree.parts[-3:] == ("ansible_collections", "pve", "mobility")
+    names = {path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file()}
+    return tree, {name for name in names if not name.startswith("tools/")}
+
+
+FILES = {".gitignore", "galaxy.yml", "plugins/module.py", "plugins/sub folder/data.json"}
+
+
+@pytest.mark.parametrize("versioned", [False, True])
+def test_the_tree_holds_the_files_of_the_project_only(checkout: Path, versioned: bool) -> None:
+    if versioned:
+        assert run(checkout, "git", "init", "--quiet").returncode == 0
+        assert run(checkout, "git", "add", "galaxy.yml").returncode == 0
+    assert sync(checkout)[1] == FILES
+
+
+def test_an_archive_unpacked_inside_another_repository_is_itself(checkout: Path) -> None:
+    run(checkout.parent, "git", "init", "--quiet")
+    (checkout.parent / ".gitignore").write_text("*\n", encoding="utf-8")
+    assert sync(checkout)[1] == FILES
+
+
+def test_the_tree_follows_the_checkout(checkout: Path) -> None:
+    sync(checkout)
+    (checkout / "plugins" / "module.py").write_text("new", encoding="utf-8")
+    (checkout / "galaxy.yml").unlink()
+    shutil.rmtree(checkout / "plugins" / "sub folder")
+    write(checkout, "roles/new.yml")
+    tree, names = sync(checkout)
+    assert names == {".gitignore", "plugins/module.py", "roles/new.yml"}
+    assert (tree / "plugins" / "module.py").read_text(encoding="utf-8") == "new"
+
+
+def test_no_path_that_ansible_starts_has_blanks(checkout: Path) -> None:
+    tree, _names = sync(checkout)
+    assert " " not in str(tree)
+    assert (checkout / "build" / "collections" / "ansible_collections").resolve() == tree.parent.parent.resolve()
+
+
+def test_a_machine_without_python_is_told_what_to_install(checkout: Path) -> None:
+    outcome = run(checkout, "/bin/sh", "tools/python.sh", PATH="/nonexistent")
+    assert (outcome.returncode, outcome.stdout) == (2, "")
+    assert outcome.stderr.startswith("No suitable Python was found: install Python 3.11")
+    assert outcome.stderr.count("\n") == 1
+
+
+def test_a_python_that_only_pretends_is_passed_over(checkout: Path) -> None:
+    """Version managers put stand-ins on the path for versions that are not selected."""
+    for name, text in (("a", "#!/bin/sh\nexit 127\n"), ("b", f"#!/bin/sh\nexec '{sys.executable}' \"$@\"\n")):
+        write(checkout, f"{name}/python3")
+        (checkout / name / "python3").write_text(text, encoding="utf-8")
+        (checkout / name / "python3").chmod(0o755)
+    path = os.pathsep.join(str(checkout / name) for name in "ab")
+    outcome = run(checkout, "/bin/sh", "tools/python.sh", PATH=path)
+    assert outcome.stdout == f"{checkout / 'b' / 'python3'}\n"
+
+
+def test_a_step_that_does_not_end_is_stopped_with_all_that_it_started(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mark = tmp_path / "child"
+    script = f"sleep 60 & echo $! > '{mark}'; wait"
+    step = check.Step("endless", ("sh", "-c", script), folder=tmp_path, limit=3)
+    assert check._call(step) == 124
+    assert "endless was stopped: it had not ended after 3 s." in capsys.readouterr().out
+    child = int(mark.read_text(encoding="utf-8"))
+    for _attempt in range(100):
+        if not alive(child):
+            return
+        time.sleep(0.05)
+    pytest.fail(f"process {child} of the stopped step still runs")
+
+
+def alive(process: int) -> bool:
+    """A killed orphan may stay behind as a zombie where nobody collects it."""
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False
+    ).stdout
+    return bool(state.strip()) and not state.startswith("Z")
+
+
+def test_a_step_fails_when_its_command_fails(tmp_path: Path) -> None:
+    assert check._call(check.Step("bad", ("sh", "-c", "exit 3"), folder=tmp_path)) == 3
+    assert check._call(check.Step("missing", ("no-such-tool",), folder=tmp_path)) == 127
