@@ -20,3 +20,11 @@ class HaStack:
     def managed(self, entry: VmEntry) -> bool:
         """Whether the HA manager moves this guest (configured, not ignored, not disarmed with mode ignore)."""
         return False
+
+    def guest_states(self) -> dict[int, str]:
+        """``hastate`` of every HA resource by vmid, as /cluster/resources shows it."""
+        return {}
+
+    def node_states(self) -> dict[str, str]:
+        """``hastate`` of the nodes that the HA manager knows (online, maintenance, fence, unknown)."""
+        return {}

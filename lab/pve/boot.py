@@ -24,3 +24,4 @@ def start_daemons(cluster: Cluster, states: Mapping[str, str] | None = None) -> 
             node.powered = False
             node.running.clear()
     cluster.ha = HaStack(cluster)
+    cluster.statd.start()

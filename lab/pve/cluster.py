@@ -14,6 +14,7 @@ from lab.pve.formats import GuestConfig, parse_guest_config, parse_key_value, pr
 from lab.pve.locks import Locks
 from lab.pve.node import Node
 from lab.pve.pmxcfs import Pmxcfs, VmEntry
+from lab.pve.pvestatd import Pvestatd
 from lab.pve.storage import Storages
 from lab.pve.tasks import Tasks
 from lab.pve.traits import DEFAULT, Traits
@@ -33,12 +34,14 @@ class Cluster:
 
     :ivar fs: /etc/pve. :ivar tasks: workers and their logs. :ivar storages: definitions and volumes.
     :ivar users: accounts, tokens and privileges. :ivar faults: what goes wrong on demand.
-    :ivar ha: the HA stack (set by the loader).
+    :ivar ha: the HA stack (set by the loader). :ivar statd: what the nodes' pvestatd told about guests and storages.
     """
 
     def __init__(self, engine: Engine, name: str = "lab") -> None:
         self.engine = engine
         self.name = name
+        self.on_membership: list[Callable[[Node], None]] = []
+        """Called after a node joined or left the membership."""
         self.fs = Pmxcfs()
         self.nodes: dict[str, Node] = {}
         self.locks = Locks(engine)
@@ -48,11 +51,10 @@ class Cluster:
         self.storages = Storages(self)
         self.faults = Faults()
         self.ha: HaStack
+        self.statd = Pvestatd(self)
         self.traits: dict[int, Traits] = {}
         self.file: dict[str, Any] = {}
         """Parts of the cluster file that describe behaviour rather than state, by their key (``faults``, ``ha``)."""
-        self.on_membership: list[Callable[[Node], None]] = []
-        """Called after a node joined or left the membership."""
         self.on_change: list[Callable[[Node], None]] = []
         """Called after a node's port began or ceased to answer (power, link, pveproxy)."""
 
