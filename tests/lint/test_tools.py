@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -104,25 +104,17 @@ def test_a_python_that_only_pretends_is_passed_over(checkout: Path) -> None:
 def test_a_step_that_does_not_end_is_stopped_with_all_that_it_started(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mark = tmp_path / "child"
-    script = f"sleep 60 & echo $! > '{mark}'; wait"
-    step = check.Step("endless", ("sh", "-c", script), folder=tmp_path, limit=3)
-    assert check._call(step) == 124
-    assert "endless was stopped: it had not ended after 3 s." in capsys.readouterr().out
-    child = int(mark.read_text(encoding="utf-8"))
-    for _attempt in range(100):
-        if not alive(child):
-            return
-        time.sleep(0.05)
-    pytest.fail(f"process {child} of the stopped step still runs")
-
-
-def alive(process: int) -> bool:
-    """A killed orphan may stay behind as a zombie where nobody collects it."""
-    state = subprocess.run(
-        ["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False
-    ).stdout
-    return bool(state.strip()) and not state.startswith("Z")
+    pipe = tmp_path / "held open by every process of the step"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        step = check.Step("endless", ("sh", "-c", f"exec 9>'{pipe}'; sleep 60 & wait"), folder=tmp_path, limit=3)
+        assert check._call(step) == 124
+        assert "endless was stopped: it had not ended after 3 s." in capsys.readouterr().out
+        # The pipe ends when the last of them is gone.
+        assert select.select([reader], [], [], 30)[0] == [reader]
+    finally:
+        os.close(reader)
 
 
 def test_a_step_fails_when_its_command_fails(tmp_path: Path) -> None:
