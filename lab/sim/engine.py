@@ -74,8 +74,11 @@ class Engine:
             self.env.run(until=when)
 
     def advance(self, seconds: float) -> None:
-        """Let ``seconds`` of virtual time pass."""
+        """Let ``seconds`` of virtual time pass at once; the wall clock goes on from there."""
+        self.pump()
         self.run_until(self.env.now + seconds)
+        if self._wall_start is not None:
+            self.start_wall_clock()
 
     def jump_once(self) -> None:
         """Jump mode: run to the next event, but not further than :data:`JUMP_STEP`."""
