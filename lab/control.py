@@ -101,23 +101,27 @@ def number(fields: Mapping[str, Any], name: str, least: float, most: float) -> f
 # ---------------------------------------------------------------- time
 
 
-@order("GET", "/lab/time")
-def _time(control: Control, _fields: Mapping[str, Any]) -> dict[str, Any]:
+def _clock(control: Control) -> dict[str, Any]:
     engine = control.cluster.engine
     return {"now": engine.now, "elapsed": engine.env.now, "speed": engine.speed or "jump"}
+
+
+@order("GET", "/lab/time")
+def _time(control: Control, _fields: Mapping[str, Any]) -> dict[str, Any]:
+    return _clock(control)
 
 
 @order("POST", "/lab/advance")
 def _advance(control: Control, fields: Mapping[str, Any]) -> dict[str, Any]:
     control.cluster.engine.advance(number(fields, "seconds", 0, MOST_ADVANCE))
-    return _time(control, fields)
+    return _clock(control)
 
 
 @order("POST", "/lab/speed")
 def _speed(control: Control, fields: Mapping[str, Any]) -> dict[str, Any]:
     speed = 0.0 if fields.get("speed") == "jump" else number(fields, "speed", 0, 1e6)
     control.cluster.engine.set_speed(speed)
-    return _time(control, fields)
+    return _clock(control)
 
 
 # ---------------------------------------------------------------- requests and faults

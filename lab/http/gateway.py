@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import lab.api  # noqa: F401  (registers every method)
 from lab.errors import ApiFault, BadParameters, Die, Forbidden, NotImplementedHere, ProxyFault
@@ -122,7 +122,7 @@ class Gateway:
         call.params = verify(route, params, target.release)
         data = route.handler(call)
         if inspect.isgenerator(data):
-            data = yield from self._wait(call, data, proxied=target is not node or route.protected)
+            data = yield from self._wait(call, cast(Sim, data), proxied=target is not node or route.protected)
         return self._success(data)
 
     def _find(self, request: Request, node: Node) -> tuple[Route, dict[str, str]]:

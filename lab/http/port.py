@@ -20,7 +20,7 @@ _BACKLOG = 512
 class Port:
     """One listening address. The port number stays reserved while nobody listens."""
 
-    def __init__(self, handler: web.Server[web.BaseRequest], host: str, port: int, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, handler: web.Server, host: str, port: int, tls: ssl.SSLContext | None) -> None:
         self._handler = handler
         self._host = host
         self._tls = tls

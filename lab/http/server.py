@@ -8,7 +8,7 @@ import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import simpy
 from aiohttp import web
@@ -108,7 +108,7 @@ class Server:
         return f"http://127.0.0.1:{self._control_port.number}/lab"
 
     @staticmethod
-    def _handler(handle: Handler) -> web.Server[web.BaseRequest]:
+    def _handler(handle: Handler) -> web.Server:
         return web.Server(
             handle,
             keepalive_timeout=KEEPALIVE_SECONDS,
@@ -139,14 +139,12 @@ class Server:
         try:
             event = next(activity)
         except StopIteration as end:
-            answer: Answer = end.value
-            return answer
+            return cast(Answer, end.value)
         process = engine.spawn(_rest(activity, event))
         if engine.jump:
             while not process.triggered:
                 engine.env.step()
-            answer = process.value
-            return answer
+            return cast(Answer, process.value)
         done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         process.callbacks.append(lambda event: _hand_over(event, done))
         self._woken.set()
@@ -217,19 +215,26 @@ class Server:
         return web.json_response(body, status=status)
 
 
+class _Started:
+    """A generator that has already yielded ``event``, as something to ``yield from``."""
+
+    def __init__(self, activity: Sim, event: simpy.Event) -> None:
+        self._activity = activity
+        self._event: simpy.Event | None = event
+        self.send = activity.send
+        self.throw = activity.throw
+
+    def __iter__(self) -> _Started:
+        return self
+
+    def __next__(self) -> simpy.Event:
+        event, self._event = self._event, None
+        return next(self._activity) if event is None else event
+
+
 def _rest(activity: Sim, event: simpy.Event) -> Sim:
     """Continue a generator that has already yielded ``event``."""
-    while True:
-        try:
-            value = yield event
-        except simpy.Interrupt as signal:
-            step = (activity.throw, signal)
-        else:
-            step = (activity.send, value)
-        try:
-            event = step[0](step[1])
-        except StopIteration as end:
-            return end.value
+    return (yield from _Started(activity, event))
 
 
 def _hand_over(event: simpy.Event, done: asyncio.Future[Answer]) -> None:
@@ -238,6 +243,6 @@ def _hand_over(event: simpy.Event, done: asyncio.Future[Answer]) -> None:
     if done.cancelled():
         return
     if event.ok:
-        done.set_result(event.value)
+        done.set_result(cast(Answer, event.value))
     else:
-        done.set_exception(event.value)
+        done.set_exception(cast(BaseException, event.value))

@@ -94,7 +94,13 @@ def parse_user_cfg(text: str) -> UserCfg:
         match kind:
             case "user":
                 cfg.users[data[0]] = User(
-                    int(data[1] == "1"), int(data[2] or 0), *(unquote(item) for item in data[3:7]), keys=data[7]
+                    int(data[1] == "1"),
+                    int(data[2] or 0),
+                    unquote(data[3]),
+                    unquote(data[4]),
+                    unquote(data[5]),
+                    unquote(data[6]),
+                    data[7],
                 )
             case "token":
                 userid, _bang, name = data[0].partition("!")

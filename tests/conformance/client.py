@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lab.http.gateway import Answer, Fate, Gateway, Request
 from lab.pve.cluster import Cluster
@@ -99,7 +99,7 @@ class Lab:
         process = self.engine.spawn(self.gateway.serve(request))
         while not process.triggered:
             self.engine.env.step()
-        answer: Answer = process.value
+        answer = cast(Answer, process.value)
         if answer.fate is not Fate.SEND:
             raise Cut(answer.fate)
         if answer.body is not None:
