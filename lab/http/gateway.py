@@ -31,6 +31,8 @@ WORKERS = 3
 UNAUTHORIZED_DELAY = 3.0
 PROXY_TIMEOUT = 30.0
 NO_ROUTE_DELAY = 3.0
+PERSISTENT = 3.0
+"""Seconds for which a pveproxy keeps the connection of a proxied GET open for the next one."""
 JSON_TYPE = "application/json;charset=UTF-8"
 _NOBODY = Identity("")
 
@@ -43,6 +45,7 @@ class Gateway:
         self.router = router or Router()
         self.log = RequestLog()
         self._turns: dict[str, int] = {}
+        self._links: dict[tuple[str, str], float] = {}
 
     def serve(self, request: Request) -> Sim:
         """Simulate one request; the generator's value is the :class:`Answer`."""
@@ -113,7 +116,7 @@ class Gateway:
         self._permit(call)
         target = self._target(call)
         if target is not node:
-            yield from self._reach(target)
+            yield from self._reach(node, target, request.method)
             route, _uri = self._find(request, target)
             call.node, call.route = target, route
             call.worker = self._worker(target.name, None)
@@ -174,8 +177,10 @@ class Gateway:
             )
         return self.cluster.nodes[name]
 
-    def _reach(self, target: Node) -> Sim:
+    def _reach(self, node: Node, target: Node, method: str) -> Sim:
         """:raises ProxyFault: when the target's pveproxy cannot be reached (pve-facts §15)."""
+        now = self.cluster.engine.now
+        kept = self._links.pop((node.name, target.name), None) if method == "GET" else None
         if not target.up:
             if target.member:
                 yield self.cluster.engine.sleep(PROXY_TIMEOUT)
@@ -183,7 +188,11 @@ class Gateway:
             yield self.cluster.engine.sleep(NO_ROUTE_DELAY)
             raise ProxyFault("No route to host")
         if not target.proxy_up:
+            if kept is not None and now - kept <= PERSISTENT:
+                raise ProxyFault("Connection reset by peer", 596)
             raise ProxyFault("Connection refused")
+        if method == "GET":
+            self._links[node.name, target.name] = now
 
     def _wait(self, call: Call, activity: Sim, proxied: bool) -> Sim:
         """Let a handler that takes time run; a proxied one is given up after 30 s, but goes on."""
