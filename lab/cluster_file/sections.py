@@ -10,6 +10,7 @@ from lab.cluster_file.reader import Map, as_text, fail, suggestion
 from lab.faults import BadFault
 from lab.pve.cluster import Cluster
 from lab.pve.formats import Section, print_key_value, print_property_string, print_section_config
+from lab.pve.mapping import Mapping, print_mappings
 from lab.pve.node import Node
 from lab.pve.tasks import Task
 
@@ -82,7 +83,7 @@ def read_mappings(top: Map, cluster: Cluster) -> None:
     """``mappings: {pci|usb|dir: {name: {node: device}}}``; a device is its ID (or path), or a mapping of options."""
     spec = top.map("mappings")
     for kind, main in _MAPPINGS.items():
-        sections = []
+        found = []
         for name, entry in spec.map(kind).items():
             values: dict[str, str] = {}
             for key in ("description", "live-migration-capable", "mdev"):
@@ -93,10 +94,9 @@ def read_mappings(top: Map, cluster: Cluster) -> None:
                 _known_nodes(entry.at(node), [node], cluster)
                 for index, device in enumerate(value if isinstance(value, list) else [value]):
                     maps.append(_mapping(f"{entry.at(node)}[{index}]", node, device, main, kind))
-            values["map"] = "\0".join(maps)
-            sections.append(Section(kind, name, values))
-        if sections:
-            cluster.fs.write(f"mapping/{kind}.cfg", _print_mapping(sections))
+            found.append(Mapping(name, values, tuple(maps)))
+        if found:
+            cluster.fs.write(f"mapping/{kind}.cfg", print_mappings(found))
     spec.done()
 
 
@@ -110,17 +110,6 @@ def _mapping(where: str, node: str, device: Any, main: str, kind: str) -> str:
     if main not in values:
         fail(where, f"'{main}' is missing")
     return print_property_string(dict(sorted((values | {"node": node}).items())))
-
-
-def _print_mapping(sections: list[Section]) -> str:
-    """Mapping files name the section only and repeat the ``map`` key (pve-guest-common Mapping/Base.pm)."""
-    blocks = []
-    for section in sections:
-        lines = [section.id]
-        for key, value in section.values.items():
-            lines += [f"\t{key} {item}" for item in value.split("\0")]
-        blocks.append("".join(f"{line}\n" for line in lines))
-    return "\n".join(blocks)
 
 
 def read_backup_jobs(top: Map, cluster: Cluster) -> None:

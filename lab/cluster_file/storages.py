@@ -77,6 +77,8 @@ def _read_definition(name: str, spec: Map, cluster: Cluster) -> tuple[Section, S
         else:
             values[key] = as_text(spec.at(key), value)
     values.setdefault("content", ",".join(kind.default_content))
+    if type_name == "zfspool" and "pool" in values:
+        values.setdefault("mountpoint", f"/{values['pool']}")
     if type_name in {"nfs", "cifs", "cephfs"}:
         values.setdefault("path", f"/mnt/pve/{name}")
     for key in kind.required:
@@ -99,7 +101,7 @@ def _read_places(definition: Section, kind: StorageType, spec: Map, cluster: Clu
     if kind.shared or definition.values.get("shared") == "1":
         existing = next((place for node, name, place in cluster.storages.backings() if name == key), None)
         if existing is None:
-            place = Backing(key, size, used, online, thin)
+            place = Backing(key, size, used, online, thin, kind=kind.name)
             cluster.storages.add_backing(key, place, None)
         for node, value in per_node.rest():
             _known_node(per_node.at(node), node, cluster)
@@ -115,7 +117,7 @@ def _read_places(definition: Section, kind: StorageType, spec: Map, cluster: Clu
         here = limited is None or node in limited or own.has("size")
         missing = own.bool("missing") or not here
         existing_here = cluster.storages.local(node, key)
-        place = existing_here or Backing(key, size, used, online, thin)
+        place = existing_here or Backing(key, size, used, online, thin, kind=kind.name)
         if size_given or existing_here is None:
             place.size, place.other = own.size("size", size), own.size("used", used)
         place.online = own.bool("online", place.online)
@@ -144,7 +146,7 @@ def _read_pools(spec: Map, cluster: Cluster) -> None:
             found = [place for where, key, place in cluster.storages.backings()
                      if where == node and key.partition("/")[0] == pool]  # fmt: skip
             if not found:
-                found = [Backing(pool, size)]
+                found = [Backing(pool, size, kind="zfspool")]
                 cluster.storages.add_backing(pool, found[0], node)
             found[0].inventory |= {f"{pool}/{name}" if name else pool: used for name, used in sizes.items()}
             for place in found:
@@ -154,11 +156,9 @@ def _read_pools(spec: Map, cluster: Cluster) -> None:
 
 def _join_pools(cluster: Cluster) -> None:
     """Datasets of one ZFS pool on a node share its space; the pool is as large as its largest dataset says."""
-    zfs_keys = {cluster.storages.backing_key(section.id) for section in cluster.storages.definitions().values()
-                if section.type == "zfspool"}  # fmt: skip
     groups: dict[tuple[str, str], list[Backing]] = {}
     for node, key, place in cluster.storages.backings():
-        if node is not None and key in zfs_keys:
+        if node is not None and place.kind == "zfspool":
             groups.setdefault((node, key.partition("/")[0]), []).append(place)
     for places in groups.values():
         size = max(place.size for place in places)

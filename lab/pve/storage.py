@@ -71,6 +71,7 @@ class Backing:
     :ivar size: capacity in bytes. :ivar other: bytes used by things that are no volumes.
     :ivar online: False when the pool is not imported, the server down, the directory not mounted.
     :ivar thin: volumes take only what they use.
+    :ivar kind: storage type of the definition that describes it.
     :ivar siblings: places that share this one's capacity (datasets of one ZFS pool, directories of one file system).
     """
 
@@ -80,6 +81,7 @@ class Backing:
     online: bool = True
     thin: bool = True
     health: str = "ONLINE"
+    kind: str = ""
     volumes: dict[str, Volume] = field(default_factory=dict)
     siblings: list[Backing] = field(default_factory=list)
     inventory: dict[str, int] = field(default_factory=dict)

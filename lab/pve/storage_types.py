@@ -115,6 +115,10 @@ BOOLEANS = frozenset({
 """Options that are integers 0 or 1 in answers."""
 
 
+SHARED_BY_TYPE = frozenset(item.name for item in TYPES.values() if item.shared) | {"drbd"}
+"""Types whose definitions answer ``shared: 1`` though storage.cfg does not say it (Plugin.pm:@SHARED_STORAGE)."""
+
+
 def storage_type(name: str) -> StorageType:
     """The plugin of that name; an unknown one counts as a directory."""
     return TYPES.get(name, TYPES["dir"])
