@@ -171,7 +171,7 @@ def create_role(call: Call) -> None:
     "/access/roles/{roleid}",
     _ROLE,
     _PRIVS,
-    opt("append", "boolean"),
+    opt("append", "boolean", requires="privs"),
     permission=_MAY_EDIT_ROLES,
     protected=True,
 )

@@ -188,7 +188,7 @@ def read_user(call: Call) -> dict[str, Any]:
     USERID,
     *_FIELDS,
     opt("groups", format="pve-groupid-list"),
-    opt("append", "boolean"),
+    opt("append", "boolean", requires="groups"),
     permission=_require_modify,
     protected=True,
 )

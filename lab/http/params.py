@@ -58,6 +58,9 @@ def check_object(
             if not param.optional:
                 errors[path] = MISSING
             continue
+        if param.requires is not None and given.get(param.requires) is None:
+            other = f"{prefix}.{param.requires}" if prefix else param.requires
+            errors[other] = f"missing property required by '{path}'"
         try:
             values[param.name] = _convert(param, raw, path)
         except _Bad as bad:

@@ -27,6 +27,7 @@ class Param:
 
     :param type: string, integer, number, boolean (handlers get 0 or 1) or array (of strings, each of ``format``).
     :param format: a name that :mod:`lab.http.params` knows, such as ``pve-node``.
+    :param requires: another parameter that must be given along with this one.
     :param since: first release that knows the parameter; :param until: first release that no longer does.
     """
 
@@ -41,6 +42,7 @@ class Param:
     max_length: int | None = None
     pattern: str | None = None
     default: Any = None
+    requires: str | None = None
     since: tuple[int, int] = (0, 0)
     until: tuple[int, int] = (99, 0)
 
@@ -115,6 +117,7 @@ def route(
     :param path: below ``/api2/json``, with ``{name}`` for URI parameters.
     :param proxyto: the URI parameter that names the node on which the method runs (if the path has it).
     :param protected: runs in pvedaemon (as root) rather than in pveproxy; fails with 595 when pvedaemon is down.
+    :param requires: another parameter that must be given along with this one.
     :param since: first release that has the method; older ones answer 501.
     :param additional: unknown parameters are let through to the handler.
     """
