@@ -101,6 +101,7 @@ class Node:
     pci: list[dict[str, Any]] = field(default_factory=list)
     usb: list[dict[str, Any]] = field(default_factory=list)
     zfs_installed: bool = True
+    efi: bool = True
     swap: int = 8 * 2**30
     rootfs: tuple[int, int] = (100 * 10**9, 12 * 10**9)
     load: float = 0.05
