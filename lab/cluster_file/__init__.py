@@ -74,17 +74,16 @@ class _Loader(yaml.SafeLoader):
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    own: set[Any] = set()
+    for key_node, _value in node.value:
+        if not isinstance(key_node, yaml.ScalarNode):
+            fail(f"line {key_node.start_mark.line + 1}", "a key must be plain text or a number")
+        key = loader.construct_object(key_node)
+        if key in own:
+            fail(f"line {key_node.start_mark.line + 1}", f"'{key}' is given twice")
+        own.add(key)
     loader.flatten_mapping(node)
-    seen: dict[Any, Any] = {}
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        line = key_node.start_mark.line + 1
-        if isinstance(key, dict | list):
-            fail(f"line {line}", "a key must be plain text or a number")
-        if key in seen:
-            fail(f"line {line}", f"'{key}' is given twice")
-        seen[key] = loader.construct_object(value_node, deep=True)
-    return seen
+    return {loader.construct_object(key): loader.construct_object(value, deep=True) for key, value in node.value}
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
@@ -107,7 +106,7 @@ def read_yaml(source: str | Path) -> Any:
         except UnicodeDecodeError:
             fail(name, "is not text (a cluster file is YAML in UTF-8)")
     try:
-        value = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+        value = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1} column {mark.column + 1}" if mark else ""

@@ -33,7 +33,7 @@ def read_nodes(top: Map, cluster: Cluster) -> dict[str, str]:
         if not _NAME.match(name):
             fail(f"nodes.{name}", "a node name has letters, digits and hyphens only")
         own = Map(f"nodes.{name}", value)
-        spec = Map(own.where, {**shared, **dict(own.rest())})
+        spec = Map(own.where, {**_numbered(shared, number), **dict(own.rest())})
         node = _read_node(spec, name, number, top.at("nodes"))
         if node.address in addresses:
             fail(spec.at("address"), f"{node.address} is already the address of node '{addresses[node.address]}'")
@@ -77,6 +77,18 @@ def _read_node(spec: Map, name: str, number: int, where: str) -> Node:
     node.pci = [_device(f"{spec.at('pci')}[{i}]", row, "id") for i, row in enumerate(spec.list("pci"))]
     node.usb = [_device(f"{spec.at('usb')}[{i}]", row, "vendid") for i, row in enumerate(spec.list("usb"))]
     return node
+
+
+def _numbered(value: Any, number: int) -> Any:
+    """``<n>`` in texts of ``node_defaults`` stands for the number of the node: 1, 2, 3, …"""
+    match value:
+        case str():
+            return value.replace("<n>", str(number))
+        case list():
+            return [_numbered(item, number) for item in value]
+        case dict():
+            return {key: _numbered(item, number) for key, item in value.items()}
+    return value
 
 
 def _device(where: str, row: Any, key: str) -> dict[str, Any]:
