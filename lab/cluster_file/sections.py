@@ -137,6 +137,7 @@ def read_backup_jobs(top: Map, cluster: Cluster) -> None:
 
 def read_tasks(top: Map, cluster: Cluster) -> None:
     """``tasks:``: what ran before the lab started, so that task lists are not empty."""
+    found: list[Task] = []
     for index, row in enumerate(top.list("tasks")):
         spec = Map(f"tasks[{index}]", row)
         name = spec.text("node", next(iter(cluster.nodes)))
@@ -155,8 +156,10 @@ def read_tasks(top: Map, cluster: Cluster) -> None:
             task.lines = log.splitlines() if isinstance(log, str) else _lines(spec.at("log"), log)
         elif task.exitstatus is not None:
             task.lines = [f"TASK {'' if task.exitstatus.startswith(('OK', 'WARN')) else 'ERROR: '}{task.exitstatus}"]
-        cluster.tasks.restore(task)
+        found.append(task)
         spec.done()
+    for task in sorted(found, key=lambda item: item.starttime):
+        cluster.tasks.restore(task)
 
 
 def _lines(where: str, value: Any) -> list[str]:

@@ -66,11 +66,11 @@ class Node:
     """State of one node.
 
     :ivar release: ``(9, 2)``; :ivar version: pve-manager's version ``9.2.11``.
-    :ivar address: cluster (corosync) address.
+    :ivar address: what its name resolves to; migrations go there unless a migration network is set.
     :ivar powered: has electricity; :ivar linked: its network works; :ivar member: corosync counts it as online.
     :ivar proxy_up: pveproxy serves; :ivar daemon_up: pvedaemon serves.
     :ivar proxy_starts: how often pveproxy was started; a request does not survive it. :ivar daemon_starts: likewise.
-    :ivar links: corosync addresses, link 0 (= ``address``) first.
+    :ivar links: corosync addresses, link 0 first.
     :ivar disks: rows of ``disks/list``; :ivar pci, usb: rows of ``hardware/pci`` and ``hardware/usb``.
     :ivar zfs_installed: False on a node without zfsutils-linux.
     :ivar replication_state: pvesr's state file, by job id: ``last_sync``, ``last_try``, ``fail_count``, ``error`` …

@@ -105,7 +105,8 @@ class Storages:
         self._shared: dict[str, Backing] = {}
         self.unreachable: set[tuple[str, str]] = set()
         """``(node, storage)`` of shared storages that a node cannot reach."""
-        self._guid = itertools.count(1_000_001)
+        self.next_guid = 1_000_001
+        """GUID of the next snapshot."""
 
     # ------------------------------------------------------------ definitions
 
@@ -244,4 +245,5 @@ class Storages:
         raise AssertionError("unreachable")
 
     def new_guid(self) -> int:
-        return next(self._guid)
+        self.next_guid += 1
+        return self.next_guid - 1
