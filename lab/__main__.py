@@ -18,6 +18,7 @@ from lab.cluster_file import ClusterFileError, load
 from lab.http.ca import Authority
 from lab.http.server import Server
 from lab.pve.cluster import Cluster
+from lab.state_dir import StateError, is_state, load_state, save
 
 PASSWORD = "lab"
 TOKEN = "root@pam!lab"
@@ -27,8 +28,8 @@ def main(argv: list[str] | None = None) -> int:
     """0 after a clean end, 2 for input that makes no sense."""
     options = _parser().parse_args(argv)
     try:
-        cluster = load(options.cluster, speed=options.speed)
-    except ClusterFileError as error:
+        cluster = _cluster(options)
+    except (ClusterFileError, StateError) as error:
         return _complain(str(error))
     with tempfile.TemporaryDirectory(prefix="lab-") as scratch:
         folder = (options.state or Path(scratch)) / "tls"
@@ -38,7 +39,21 @@ def main(argv: list[str] | None = None) -> int:
             return _complain(f"cannot listen on {options.host}, port {options.port}: {error.strerror or error}")
         except ValueError as error:
             return _complain(str(error))
+    if options.state is not None:
+        try:
+            save(cluster, options.state)
+        except OSError as error:
+            return _complain(f"cannot save the state to {options.state}: {error.strerror or error}")
     return 0
+
+
+def _cluster(options: argparse.Namespace) -> Cluster:
+    """What was saved, else what the cluster file describes."""
+    if options.state is not None and is_state(options.state):
+        return load_state(options.state, speed=options.speed)
+    if options.cluster is None:
+        raise ClusterFileError("which cluster? Give --cluster FILE, or --state DIR with a saved state")
+    return load(options.cluster, speed=options.speed)
 
 
 def _complain(sentence: str) -> int:
@@ -49,18 +64,27 @@ def _complain(sentence: str) -> int:
 def _speed(text: str) -> float:
     if text == "jump":
         return 0.0
-    speed = float(text)
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
     if not 0 < speed <= 1e6:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"'{text}' is not a speed (a number of virtual seconds per second, or jump)")
     return speed
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a port (0 to 65535)")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lab", description="Serve a simulated Proxmox VE cluster.")
-    parser.add_argument("--cluster", type=Path, required=True, metavar="FILE", help="cluster file (see docs/lab.md)")
+    parser.add_argument("--cluster", type=Path, metavar="FILE", help="cluster file (see docs/lab.md)")
     parser.add_argument(
         "--port",
-        type=int,
+        type=_port,
         default=8006,
         metavar="N",
         help="port of the first node, the next node has N+1 …; 0: any free ports",
@@ -73,7 +97,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="X",
         help="virtual seconds per second, or 'jump': each request lets time run to the next event",
     )
-    parser.add_argument("--state", type=Path, metavar="DIR", help="folder to load the state from and to save it to")
+    parser.add_argument(
+        "--state",
+        type=Path,
+        metavar="DIR",
+        help="folder to save the state to at the end; a state saved there before is used instead of the cluster file",
+    )
     return parser
 
 

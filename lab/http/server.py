@@ -68,7 +68,10 @@ class Server:
         """Node ``i`` listens on ``port + i``; with 0 each gets any free port. The control port is always a free one.
 
         :raises OSError: a port is taken.
+        :raises ValueError: there are not enough ports above ``port``.
         """
+        if port + len(self.cluster.nodes) - 1 > 65535:
+            raise ValueError(f"port {port} leaves no room for {len(self.cluster.nodes)} nodes, a port each")
         extra = self._host if self._host not in {"0.0.0.0", "::", "localhost"} else None
         for number, node in enumerate(self.cluster.nodes.values()):
             tls = self._authority.context(node.name, extra)

@@ -216,6 +216,43 @@ def test_in_jump_mode_only_requests_move_time(tmp_path: Path) -> None:
         assert running.stop() == (0, "")
 
 
+def test_a_saved_state_goes_on_where_it_was_left(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    first = Running(tmp_path, "--speed", "jump", "--state", str(folder))
+    try:
+        first.call("POST", "/access/groups", "groupid=kept", **{"Content-Type": "application/x-www-form-urlencoded"})
+        left = first.order("/advance", seconds=5000)["now"]
+    finally:
+        assert first.stop() == (0, "")
+    second = Running(tmp_path, "--speed", "jump", "--state", str(folder))
+    try:
+        assert second.order("/time", method="GET")["now"] == left
+        assert second.about["token_secret"] == first.about["token_secret"]
+        second.tls = first.tls
+        _answer, content = second.call("GET", "/access/groups")
+        assert [row["groupid"] for row in json.loads(content)["data"]] == ["kept"]
+    finally:
+        assert second.stop() == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (["--speed", "fast"], "'fast' is not a speed"),
+        (["--port", "70000"], "'70000' is not a port"),
+        (["--port", "65534"], "no room for 3 nodes"),
+        (["--host", "300.1.1.1"], "300.1.1.1"),
+    ],
+)
+def test_bad_options_are_explained(tmp_path: Path, options: list[str], part: str) -> None:
+    path = tmp_path / "cluster.yml"
+    path.write_text(NODES, encoding="utf-8")
+    command = [sys.executable, "-m", "lab", "--cluster", str(path), *options]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert part in done.stderr and "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "part"),
     [("nodes: [", "not valid YAML"), ("storages: {}", "nodes"), (None, "cannot be read")],
