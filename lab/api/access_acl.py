@@ -65,7 +65,7 @@ def list_acl(call: Call) -> list[dict[str, Any]]:
     Param("roles", format="pve-roleid-list"),
     opt("users", format="pve-userid-list"),
     opt("groups", format="pve-groupid-list"),
-    opt("tokens", format="string-list"),
+    opt("tokens", format="pve-tokenid-list"),
     opt("propagate", "boolean"),
     opt("delete", "boolean"),
     permission=_require_modify,

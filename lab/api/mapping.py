@@ -105,7 +105,7 @@ def _declare(kind: str, problems_key: str, since: tuple[int, int]) -> None:
     ]
     for method, path, params, permission, handler in entries:
         more = {} if permission is None else {"permission": permission}
-        route(method, path, *params, protected=method != "GET", since=since, **more)(handler)
+        route(method, path, *params, protected=path != base or method != "GET", since=since, **more)(handler)
 
 
 _declare("pci", "checks", (8, 0))

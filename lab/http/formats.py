@@ -84,7 +84,11 @@ _matching("pve-poolid", r"[A-Za-z0-9._\-]+(/[A-Za-z0-9._\-]+){0,2}", "pool name 
 _matching("pve-groupid", r"[A-Za-z0-9][A-Za-z0-9.\-_]+", "group name '%s' contains invalid characters")
 _matching("pve-roleid", r"[A-Za-z0-9.\-_]+", "role name '%s' contains invalid characters")
 _matching("pve-realm", r"[A-Za-z][A-Za-z0-9.\-_]+", "value does not look like a valid realm")
-_matching("pve-tokenid", r"[A-Za-z][A-Za-z0-9.\-_]+", "value '%s' does not look like a valid token ID")
+_matching(
+    "pve-tokenid",
+    r"[^\s:/]+@[A-Za-z][A-Za-z0-9.\-_]+![A-Za-z][A-Za-z0-9.\-_]+",
+    "value '%s' does not look like a valid token ID",
+)
 _matching("pve-tag", r"(?i)[a-z0-9_][a-z0-9_\-+.]*", "invalid characters in tag")
 _matching("urlencoded", r"[-%a-zA-Z0-9_.!~*'()]*", "invalid urlencoded string: %s")
 _matching("email-opt", r"|[\w.+\-~]+@[\w\-.]+", "value does not look like a valid email address")

@@ -144,6 +144,11 @@ def route(
     return register
 
 
+def registered() -> tuple[Route, ...]:
+    """Every method of every release."""
+    return tuple(_ROUTES)
+
+
 class Router:
     """Finds the route of a request. Routes are indexed by method, first segment and number of segments."""
 

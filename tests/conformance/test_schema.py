@@ -1,0 +1,73 @@
+# SPDX-FileCopyrightText: 2026 pve.mobility contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab's methods take the parameters that Proxmox VE publishes, where the published schema is at hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lab.http.gateway  # noqa: F401  (registers every method)
+from lab.http.router import Param, Route, registered
+
+PUBLISHED = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "api-schema-9.2.json"
+RELEASE = (9, 2)
+
+_LIMITS = (("minimum", "minimum"), ("maximum", "maximum"), ("max_length", "maxLength"), ("min_length", "minLength"))
+
+EXCEPTIONS = {
+    "GET /storage type: enum": "8.4 still knows glusterfs",
+}
+
+
+def _published() -> dict[str, dict[str, Any]]:
+    if not PUBLISHED.exists():
+        return {}
+    methods: dict[str, dict[str, Any]] = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    return methods
+
+
+def _both() -> list[tuple[Route, dict[str, Any]]]:
+    published = _published()
+    found = [(route, published.get(f"{route.method} {route.path}")) for route in registered() if route.since <= RELEASE]
+    return [(route, method) for route, method in found if method is not None]
+
+
+def _differences(route: Route, method: dict[str, Any]) -> Iterator[str]:
+    properties = method.get("parameters", {}).get("properties", {})
+    mine = {param.name: param for param in route.params if param.since <= RELEASE < param.until}
+    if not route.additional:
+        for name in sorted(set(properties) - set(mine) - set(route.uri_params)):
+            if "[n]" not in name:
+                yield f"{name}: missing"
+    for name, param in mine.items():
+        known = properties.get(name) or properties.get(f"{name.rstrip('0123456789')}[n]")
+        if known is None:
+            yield f"{name}: not published"
+        elif name not in route.uri_params:
+            yield from (f"{name}: {what}" for what in _param(param, known))
+    if route.protected != bool(method.get("protected")):
+        yield f"protected: is {bool(method.get('protected'))}"
+
+
+def _param(param: Param, known: dict[str, Any]) -> Iterator[str]:
+    if param.type != known.get("type", "string"):
+        yield f"type is {known.get('type')}"
+    if param.optional != bool(known.get("optional")):
+        yield f"optional is {bool(known.get('optional'))}"
+    if list(param.enum or ()) != list(known.get("enum") or ()):
+        yield f"enum is {known.get('enum')}"
+    for attribute, key in _LIMITS:
+        if getattr(param, attribute) != known.get(key):
+            yield f"{key} is {known.get(key)}"
+
+
+@pytest.mark.parametrize(("route", "method"), _both(), ids=lambda item: getattr(item, "path", ""))
+def test_parameters_are_as_published(route: Route, method: dict[str, Any]) -> None:
+    prefix = f"{route.method} {route.path}"
+    found = [f"{prefix} {line}" for line in _differences(route, method)]
+    assert not [line for line in found if not any(line.startswith(known) for known in EXCEPTIONS)]
