@@ -116,6 +116,8 @@ class Cluster:
 
         def boot() -> Sim:
             yield self.engine.sleep(boot_seconds)
+            if node.powered:
+                return
             node.powered = True
             node.linked = True
             node.proxy_up = node.daemon_up = True
