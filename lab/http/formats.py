@@ -81,7 +81,7 @@ _matching("pve-configid", r"[a-zA-Z][\w-]+", "invalid configuration ID '%s'")
 _matching("pve-bridge-id", r"[-_.\w]+", "invalid bridge ID '%s'")
 _matching("pve-iface", r"(?i)[a-z][a-z0-9_]{1,20}([:.]\d+)?", "invalid network interface name '%s'")
 _matching("pve-poolid", r"[A-Za-z0-9._\-]+(/[A-Za-z0-9._\-]+){0,2}", "pool name '%s' contains invalid characters")
-_matching("pve-groupid", r"[A-Za-z0-9][A-Za-z0-9.\-_]+", "group name '%s' contains invalid characters")
+_matching("pve-groupid", r"[A-Za-z0-9.\-_]+", "group name '%s' contains invalid characters")
 _matching("pve-roleid", r"[A-Za-z0-9.\-_]+", "role name '%s' contains invalid characters")
 _matching("pve-realm", r"[A-Za-z][A-Za-z0-9.\-_]+", "value does not look like a valid realm")
 _matching(
