@@ -78,7 +78,9 @@ def _lab_values(cluster: Cluster) -> dict[str, Any]:
 
 def _node_values(node: Node) -> dict[str, Any]:
     return {
-        field.name: _plain(getattr(node, field.name)) for field in dataclasses.fields(node) if field.name not in _NOT_KEPT
+        field.name: _plain(getattr(node, field.name))
+        for field in dataclasses.fields(node)
+        if field.name not in _NOT_KEPT
     }
 
 
@@ -183,8 +185,8 @@ def _load_backings(cluster: Cluster, path: Path, node: str | None) -> None:
 def _load_tasks(cluster: Cluster, folder: Path) -> None:
     ended = {}
     for line in (folder / "index").read_text(encoding="utf-8").splitlines():
-        upid, endtime, status = line.split(" ", 2)
-        ended[upid] = int(endtime, 16), status
+        upid, when, status = line.split(" ", 2)
+        ended[upid] = int(when, 16), status
     upids = [path.name for path in folder.glob("?/UPID:*")]
     for upid in sorted(upids, key=lambda item: (item.split(":")[4], item.split(":")[2])):
         _upid, node, pid, pstart, start, type, id, user = upid.split(":")[:8]

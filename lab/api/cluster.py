@@ -21,7 +21,7 @@ TASKS_PER_NODE = 25
 _CHILDREN = """
 acme backup backup-info bulk-action ceph config firewall ha jobs log mapping metrics notifications nextid options qemu
 replication resources status tasks sdn
-""".split()  # noqa: SIM905
+""".split()
 _SINCE = {"bulk-action": (9, 1), "qemu": (9, 2)}
 
 

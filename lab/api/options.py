@@ -169,11 +169,9 @@ def set_options(call: Call) -> None:
     cluster, params = call.cluster, call.params
     cluster.check_cfs_lock(call.node, "file-datacenter_cfg")
     options = readable(cluster.options(), call.node.release)
+    options |= {key: str(value) for key, value in params.items() if key != "delete"}
     for key in split_list(params.get("delete")):
         options.pop(key, None)
-    for key, value in params.items():
-        if key != "delete":
-            options[key] = str(value)
-    if params.get("description") == "":
-        options.pop("description", None)
+    if options.get("description") == "":
+        del options["description"]
     cluster.fs.write(FILE, print_key_value(options))

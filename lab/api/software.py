@@ -130,8 +130,14 @@ def cpu_models(_call: Call) -> list[dict[str, Any]]:
     return [{"name": name, "vendor": vendor, "custom": 0} for vendor, names in _MODELS.items() for name in names]
 
 
-@route("GET", "/nodes/{node}/capabilities/qemu/cpu-flags", _NODE, _ARCH, opt("accel", enum=("kvm", "tcg"), since=(9, 2)),
-       since=(9, 1))  # fmt: skip
+@route(
+    "GET",
+    "/nodes/{node}/capabilities/qemu/cpu-flags",
+    _NODE,
+    _ARCH,
+    opt("accel", enum=("kvm", "tcg"), since=(9, 2)),
+    since=(9, 1),
+)
 def cpu_flags(call: Call) -> list[dict[str, Any]]:
     rows = []
     for name, (flag, text) in _FLAGS.items():
@@ -159,7 +165,7 @@ def hardware(_call: Call) -> list[dict[str, str]]:
        opt("verbose", "boolean"), permission=_HARDWARE, protected=True)  # fmt: skip
 def pci(call: Call) -> list[dict[str, Any]]:
     default = {"class": "0x020000", "vendor": "0x8086", "device": "0x1572", "iommugroup": 1,
-               "vendor_name": "Intel Corporation", "device_name": "Ethernet Controller X710 for 10GbE SFP+"}  # fmt: skip
+               "vendor_name": "Intel Corporation", "device_name": "Ethernet Controller X710 for 10GbE"}  # fmt: skip
     return [default | row for row in call.node.pci]
 
 

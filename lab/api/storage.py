@@ -80,11 +80,11 @@ def node_index(call: Call) -> list[dict[str, Any]]:
         if call.get("enabled") and section.values.get("disable") == "1":
             continue
         enabled_here = storages.enabled(name, call.node.name)
-        if "content" in call.params and not (enabled_here and storages.contents(name) & set(split_list(call["content"]))):
-            continue
-        if target is not None and not (
-            storages.is_shared(name) and enabled_here and storages.enabled(name, target)
+        if "content" in call.params and not (
+            enabled_here and storages.contents(name) & set(split_list(call["content"]))
         ):
+            continue
+        if target is not None and not (storages.is_shared(name) and enabled_here and storages.enabled(name, target)):
             continue
         row = {"storage": name} | status(call.cluster, section, call.node.name)
         if row["total"]:

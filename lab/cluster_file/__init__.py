@@ -48,7 +48,7 @@ def load(source: dict[str, Any] | str | Path, *, speed: float = 1.0) -> Cluster:
     top = Map("", source if isinstance(source, dict) else read_yaml(source))
     start = top.take("start", DEFAULT_START)
     epoch = Map("", {"start": start})
-    engine = Engine(epoch.time("start"), speed, top.int("seed", 1))
+    engine = Engine(epoch.time("start"), speed, top.integer("seed", 1))
     cluster = Cluster(engine, top.text("name", "lab"))
     states = read_nodes(top, cluster)
     read_storages(top, cluster)
@@ -69,7 +69,7 @@ def load(source: dict[str, Any] | str | Path, *, speed: float = 1.0) -> Cluster:
     return cluster
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """Refuses a key that is given twice: YAML itself would silently take the last one."""
 
 

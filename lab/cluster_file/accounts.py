@@ -23,13 +23,13 @@ def read_accounts(top: Map, cluster: Cluster) -> None:
             fail(spec.where, f"'{userid}' is not a user ID such as auditor@pve")
         fields = {key: spec.text(key) for key in ("comment", "email", "firstname", "lastname") if spec.has(key)}
         password = spec.text("password")
-        enabled = spec.bool("enabled", True)
+        enabled = spec.flag("enabled", True)
         if userid == "root@pam":
             users.add_user(userid, password=password or "lab", **fields)
         else:
             users.add_user(userid, password=password, enable=int(enabled), **fields)
         for token, own in spec.map("tokens").items():
-            users.add_token(userid, token, secret=own.text("secret"), privsep=own.bool("privsep", True))
+            users.add_token(userid, token, secret=own.text("secret"), privsep=own.flag("privsep", True))
             own.done()
         for group in spec.names("groups"):
             _add_to_group(cluster, group, userid)
@@ -37,7 +37,7 @@ def read_accounts(top: Map, cluster: Cluster) -> None:
     for name, spec in top.map("pools").items():
         _add_pool(cluster, name, spec)
         spec.done()
-    for index, row in enumerate(top.list("acl")):
+    for index, row in enumerate(top.rows("acl")):
         spec = Map(f"acl[{index}]", row)
         path, role = spec.text("path", "/"), spec.text("role")
         who = spec.text("who")
@@ -48,7 +48,7 @@ def read_accounts(top: Map, cluster: Cluster) -> None:
         userid = who.partition("!")[0]
         if not who.startswith("@") and userid not in users.cfg.users:
             fail(spec.at("who"), f"there is no user '{userid}'{suggestion(userid, users.cfg.users)}")
-        users.grant(path, who, role, spec.bool("propagate", True))
+        users.grant(path, who, role, spec.flag("propagate", True))
         spec.done()
 
 

@@ -68,7 +68,7 @@ def _group(name: str, spec: Map, cluster: Cluster) -> Section:
     values = {"nodes": _priorities(spec, cluster)}
     for key in ("restricted", "nofailback"):
         if spec.has(key):
-            values[key] = str(int(spec.bool(key)))
+            values[key] = str(int(spec.flag(key)))
     if spec.has("comment"):
         values["comment"] = spec.text("comment")
     spec.done()
@@ -89,14 +89,14 @@ def _rule(name: str, spec: Map, cluster: Cluster, resources: dict[str, Section])
     if kind == "node-affinity":
         values["nodes"] = _priorities(spec, cluster)
         if spec.has("strict"):
-            values["strict"] = str(int(spec.bool("strict")))
+            values["strict"] = str(int(spec.flag("strict")))
         if spec.has("affinity"):
             values["affinity"] = spec.choice("affinity", ("positive", "negative"))
     else:
         values["affinity"] = spec.choice("affinity", ("positive", "negative"), "positive")
         if len(sids) < 2:
             fail(spec.at("resources"), "a resource-affinity rule needs at least two resources")
-    if spec.bool("disable"):
+    if spec.flag("disable"):
         values["disable"] = "1"
     if spec.has("comment"):
         values["comment"] = spec.text("comment")
@@ -173,20 +173,22 @@ def _job(name: str, spec: Map, cluster: Cluster, guest: Guest) -> Section:
     for key in ("schedule", "rate", "comment", "remove_job"):
         if spec.has(key):
             values[key] = as_text(spec.at(key), spec.take(key))
-    if spec.bool("disable"):
+    if spec.flag("disable"):
         values["disable"] = "1"
     values["source"] = spec.text("source", guest.node.name)
     last_sync = spec.take("last_sync", "10m")
-    fail_count = spec.int("fail_count", 0, minimum=0)
+    fail_count = spec.integer("fail_count", 0, minimum=0)
     error = spec.text("error")
-    duration = spec.float("duration", 4.2)
+    duration = spec.number("duration", 4.2)
     last_try_age = spec.age("last_try")
-    copies = spec.bool("copies", True)
+    copies = spec.flag("copies", True)
     spec.done()
     if last_sync in ("never", None) and not fail_count:
         return Section("local", name, values)
     now = int(cluster.engine.epoch)
-    synced = 0 if last_sync in ("never", None) else now - int(Map(spec.where, {"last_sync": last_sync}).age("last_sync"))
+    synced = (
+        0 if last_sync in ("never", None) else now - int(Map(spec.where, {"last_sync": last_sync}).age("last_sync"))
+    )
     state: dict[str, Any] = {
         "last_sync": synced, "last_try": now - int(last_try_age) if last_try_age is not None else synced,
         "last_iteration": synced, "last_node": guest.node.name, "duration": duration, "fail_count": fail_count,

@@ -17,14 +17,18 @@ _V2 = (
 _AVX = f"{_V2} avx f16c rdrand fsgsbase smep erms xsaveopt"
 _V3 = f"{_AVX} fma movbe abm 3dnowprefetch bmi1 avx2 bmi2 rdseed adx smap"
 _V4 = "avx512f avx512dq avx512cd avx512bw avx512vl"
-_INTEL = "dts acpi ss tm pbe arch_perfmon pebs bts nonstop_tsc dtes64 monitor ds_cpl vmx est tm2 pcid tpr_shadow ept vpid"
+_INTEL = (
+    "dts acpi ss tm pbe arch_perfmon pebs bts nonstop_tsc dtes64 monitor ds_cpl vmx est tm2 pcid tpr_shadow ept vpid"
+)
 _AMD = "mmxext fxsr_opt svm extapic cr8_legacy sse4a misalignsse osvw ibs topoext perfctr_core npt lbrv nrip_save"
 _SKYLAKE = f"{_V3} {_INTEL} hle rtm mpx clflushopt clwb xsavec xgetbv1 xsaves pku ospke {_V4}"
 _ICELAKE = (
     f"{_V3} {_INTEL} clflushopt clwb sha_ni xsavec xgetbv1 xsaves pku ospke umip {_V4} avx512ifma avx512vbmi "
     "avx512_vbmi2 gfni vaes vpclmulqdq avx512_vnni avx512_bitalg avx512_vpopcntdq rdpid"
 )
-_SAPPHIRE = f"{_ICELAKE} avx_vnni avx512_bf16 avx512_fp16 amx_bf16 amx_tile amx_int8 serialize tsxldtrk cldemote movdiri"
+_SAPPHIRE = (
+    f"{_ICELAKE} avx_vnni avx512_bf16 avx512_fp16 amx_bf16 amx_tile amx_int8 serialize tsxldtrk cldemote movdiri"
+)
 _ROME = f"{_V3} {_AMD} clflushopt clwb sha_ni xsavec xgetbv1 xsaves clzero rdpru wbnoinvd umip rdpid"
 _MILAN = f"{_ROME} pcid invpcid pku ospke vaes vpclmulqdq fsrm"
 _GENOA = (
@@ -42,9 +46,7 @@ def _amd(model: str, family: str, flags: str, cores: int, mhz: str, sockets: int
 
 PRESETS: dict[str, Cpu] = {
     "xeon-e5-2680v2": _intel("Intel(R) Xeon(R) CPU E5-2680 v2 @ 2.80GHz", f"{_AVX} {_INTEL}", 10, "2800.000", 2),
-    "xeon-e5-2680v4": _intel(
-        "Intel(R) Xeon(R) CPU E5-2680 v4 @ 2.40GHz", f"{_V3} {_INTEL} hle rtm", 14, "2400.000", 2
-    ),
+    "xeon-e5-2680v4": _intel("Intel(R) Xeon(R) CPU E5-2680 v4 @ 2.40GHz", f"{_V3} {_INTEL} hle rtm", 14, "2400.000", 2),
     "xeon-gold-6148": _intel("Intel(R) Xeon(R) Gold 6148 CPU @ 2.40GHz", _SKYLAKE, 20, "2400.000", 2),
     "xeon-gold-6338": _intel("Intel(R) Xeon(R) Gold 6338 CPU @ 2.00GHz", _ICELAKE, 32, "2000.000", 2),
     "xeon-gold-6430": _intel("Intel(R) Xeon(R) Gold 6430", _SAPPHIRE, 32, "2100.000", 2),
@@ -71,9 +73,9 @@ def read_cpu(where: str, value: object) -> Cpu:
     cpu.vendor = spec.text("vendor", cpu.vendor)
     cpu.family = spec.text("family", cpu.family)
     cpu.mhz = spec.text("mhz", cpu.mhz)
-    cpu.sockets = spec.int("sockets", cpu.sockets, minimum=1)
-    cpu.cores = spec.int("cores", cpu.cores, minimum=1)
-    cpu.cpus = spec.int("cpus", max(cpu.cores, cpu.cpus) if not spec.has("cores") else cpu.cores * 2, minimum=1)
+    cpu.sockets = spec.integer("sockets", cpu.sockets, minimum=1)
+    cpu.cores = spec.integer("cores", cpu.cores, minimum=1)
+    cpu.cpus = spec.integer("cpus", max(cpu.cores, cpu.cpus) if not spec.has("cores") else cpu.cores * 2, minimum=1)
     flags = as_names(spec.at("flags"), spec.take("flags")) or cpu.flags.split()
     removed = set(spec.names("without"))
     for flag in removed - set(flags):

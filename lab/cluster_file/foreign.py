@@ -11,7 +11,7 @@ from lab.pve.storage import Snapshot
 
 def read_foreign_snapshots(top: Map, cluster: Cluster) -> None:
     """Rows of ``{storage, node?, volume, names, age?}``; without ``node`` on every node that has the volume."""
-    for index, row in enumerate(top.list("foreign_snapshots")):
+    for index, row in enumerate(top.rows("foreign_snapshots")):
         spec = Map(f"foreign_snapshots[{index}]", row)
         storage, name = spec.text("storage"), spec.text("volume")
         definitions = cluster.storages.definitions()

@@ -62,10 +62,11 @@ class GuestReader:
         if not re.fullmatch(r"\d+", key) or not 100 <= int(key) <= 999_999_999:
             fail(where, f"'{key}' is not a guest ID (100 to 999999999)")
         own = Map(where, value)
-        spec = Map(where, {**shared, **dict(own.rest())})
         vmid = int(key)
-        kinds = {"vm": "qemu", "qemu": "qemu", "ct": "lxc", "lxc": "lxc"}
-        type = kinds[spec.choice("type", kinds, "vm")]
+        type = KINDS[own.choice("type", KINDS, str(shared.get("type", "vm")))]
+        fitting = {name: item for name, item in shared.items() if name in SHORT_FORMS or known_key(type, name)}
+        spec = Map(where, {**fitting, **dict(own.rest())})
+        spec.take("type")
         name = spec.text("node")
         if name is None:
             if len(self._cluster.nodes) > 1:
@@ -84,7 +85,7 @@ class GuestReader:
         guest.ha, guest.replicate = spec.take("ha"), spec.take("replicate")
         self._disk_short_forms(guest)
         self._other_short_forms(guest)
-        template = spec.bool("template") or guest.config.current.get("template") == "1"
+        template = spec.flag("template") or guest.config.current.get("template") == "1"
         running = self._process_spec(guest, template)
         self._traits(guest)
         snapshots = spec.take("snapshots")
@@ -98,9 +99,7 @@ class GuestReader:
         self._snapshots(guest, snapshots)
         for key, value in Map(spec.at("pending"), pending).rest():
             guest.config.pending[key] = self._value(spec.at("pending"), guest.type, key, value)
-        self._cluster.fs.write(
-            guest_path(guest.node.name, guest.type, guest.vmid), print_guest_config(guest.config)
-        )
+        self._cluster.fs.write(guest_path(guest.node.name, guest.type, guest.vmid), print_guest_config(guest.config))
         if running is not None:
             guest.node.running[guest.vmid] = running
         spec.done()
@@ -122,19 +121,20 @@ class GuestReader:
 
     def _disk_short_forms(self, guest: Guest) -> None:
         spec, content = guest.spec, "rootdir" if guest.type == "lxc" else "images"
-        disks: dict[str, Any] = {}
+        disks: dict[str, tuple[str, Any]] = {}
         if spec.has("disk"):
-            disks["rootfs" if guest.type == "lxc" else "scsi0"] = spec.take("disk")
+            disks["rootfs" if guest.type == "lxc" else "scsi0"] = spec.at("disk"), spec.take("disk")
         section = spec.map("disks")
-        disks |= dict(section.rest())
-        disks |= {key: spec.take(key) for key in spec.left() if is_disk(guest.type, key)}
-        clone_of = spec.int("clone_of")
+        disks |= {key: (section.at(key), value) for key, value in section.rest()}
+        disks |= {key: (spec.at(key), spec.take(key)) for key in spec.left() if is_disk(guest.type, key)}
+        clone_of = spec.integer("clone_of")
         if clone_of is not None:
-            disks = self._clone_disks(guest, clone_of) | disks
+            disks = {
+                key: (spec.at("clone_of"), disk) for key, disk in self._clone_disks(guest, clone_of).items()
+            } | disks
         if not disks and not guest.raw and guest.type == "lxc":
-            disks["rootfs"] = "8G"
-        for key, value in disks.items():
-            where = section.at(key) if key in section.where or spec.where else key
+            disks["rootfs"] = spec.at("disk"), "8G"
+        for key, (where, value) in disks.items():
             if not is_disk(guest.type, key):
                 fail(where, f"'{key}' is not a disk of a {'container' if guest.type == 'lxc' else 'VM'}")
             guest.config.current[key] = self._disk(guest, where, key, value, content)
@@ -165,8 +165,8 @@ class GuestReader:
         disk = self._disks.read(where, value, content)
         if guest.type == "lxc" and key.startswith("mp") and "mp" not in disk.options:
             disk.options["mp"] = f"/mnt/{key}"
-        value = self._disks.create(where, guest.node.name, guest.vmid, guest.type, key, disk)
-        return value.partition(",")[0] if key.startswith("unused") else value
+        made = self._disks.create(where, guest.node.name, guest.vmid, guest.type, key, disk)
+        return made.partition(",")[0] if key.startswith("unused") else made
 
     def _clone_disks(self, guest: Guest, clone_of: int) -> dict[str, Any]:
         where = guest.spec.at("clone_of")
@@ -223,7 +223,7 @@ class GuestReader:
                 section["parent"] = parent
             if spec.has("description"):
                 section["description"] = spec.text("description") + "\n"
-            if spec.bool("ram") and guest.type == "qemu":
+            if spec.flag("ram") and guest.type == "qemu":
                 section |= self._vmstate(guest, spec, name)
             spec.done()
             guest.config.snapshots[name] = section
@@ -264,7 +264,7 @@ class GuestReader:
             current["memory"] = text
         if spec.has("tags"):
             current["tags"] = ";".join(spec.names("tags"))
-        nets = spec.list("net") if spec.has("net") else []
+        nets = spec.rows("net") if spec.has("net") else []
         for index, net in enumerate(nets):
             current[f"net{index}"] = self._net(guest, index, as_text(spec.at("net"), net))
 
@@ -285,7 +285,8 @@ class GuestReader:
 
     def _value(self, where: str, type: str, key: str, value: Any) -> str:
         if not known_key(type, key):
-            fail(where, f"unknown key '{key}'{suggestion(key, known_keys(type) | SHORT_FORMS)}")
+            what = "containers have no key" if type == "lxc" and known_key("qemu", key) else "unknown key"
+            fail(where, f"{what} '{key}'{suggestion(key, known_keys(type) | SHORT_FORMS)}")
         text = as_text(f"{where}.{key}", value)
         return text + "\n" if key == "description" and not text.endswith("\n") else text
 
@@ -348,12 +349,13 @@ class GuestReader:
             shutdown = None if value in ("never", False) else Map(spec.where, {"shutdown": value}).age("shutdown")
         traits = Traits(
             spec.size("memory_used"), spec.rate("dirty_rate", base.dirty_rate), spec.size("working_set"), shutdown,
-            spec.float("cpu_load", base.cpu_load),
+            spec.number("cpu_load", base.cpu_load),
         )  # fmt: skip
         if traits != base:
             self._cluster.traits[guest.vmid] = traits
 
 
+KINDS = {"vm": "qemu", "qemu": "qemu", "ct": "lxc", "lxc": "lxc"}
 SHORT_FORMS = frozenset(
     "type node name config disk disks efidisk tpm iso cloudinit clone_of template running snapshots pending net tags "
     "memory memory_used dirty_rate working_set shutdown cpu_load ha replicate lock".split()

@@ -53,7 +53,7 @@ def _read_node(spec: Map, name: str, number: int, where: str) -> Node:
     base = profile(release)
     node = Node(
         name=name,
-        nodeid=spec.int("nodeid", number, minimum=1),
+        nodeid=spec.integer("nodeid", number, minimum=1),
         address=address,
         release=release,
         version=version,
@@ -64,8 +64,9 @@ def _read_node(spec: Map, name: str, number: int, where: str) -> Node:
         memory=spec.size("memory", 64 * 2**30),
         links=links or [address],
         swap=spec.size("swap", 8 * 2**30),
-        load=spec.float("load", 0.05),
-        zfs_installed=spec.bool("zfs_installed", True),
+        load=spec.number("load", 0.05),
+        zfs_installed=spec.flag("zfs_installed", True),
+        efi=spec.flag("efi", True),
     )
     if spec.has("rootfs"):
         node.rootfs = (spec.size("rootfs"), 12 * 10**9)
@@ -73,9 +74,9 @@ def _read_node(spec: Map, name: str, number: int, where: str) -> Node:
     node.packages |= {key: str(value) for key, value in spec.map("packages").rest()}
     node.packages_pending = {key: str(value) for key, value in spec.map("updates").rest()}
     node.nics = _read_network(spec, address)
-    node.disks = [dict(Map(f"{spec.at('disks')}[{i}]", row).rest()) for i, row in enumerate(spec.list("disks"))]
-    node.pci = [_device(f"{spec.at('pci')}[{i}]", row, "id") for i, row in enumerate(spec.list("pci"))]
-    node.usb = [_device(f"{spec.at('usb')}[{i}]", row, "vendid") for i, row in enumerate(spec.list("usb"))]
+    node.disks = [dict(Map(f"{spec.at('disks')}[{i}]", row).rest()) for i, row in enumerate(spec.rows("disks"))]
+    node.pci = [_device(f"{spec.at('pci')}[{i}]", row, "id") for i, row in enumerate(spec.rows("pci"))]
+    node.usb = [_device(f"{spec.at('usb')}[{i}]", row, "vendid") for i, row in enumerate(spec.rows("usb"))]
     return node
 
 
@@ -169,19 +170,19 @@ def _read_nic(where: str, name: str, value: Any, speed: float) -> Nic:
         if "/" not in cidr:
             fail(spec.at("address"), f"'{cidr}' lacks the prefix length (example: {cidr}/24)")
     nic.cidr = cidr
-    nic.mtu = spec.int("mtu", 1500, minimum=68)
+    nic.mtu = spec.integer("mtu", 1500, minimum=68)
     nic.speed = as_rate(spec.at("speed"), spec.take("speed", speed))
-    nic.active = spec.bool("active", True)
-    nic.autostart = spec.bool("autostart", True)
+    nic.active = spec.flag("active", True)
+    nic.autostart = spec.flag("autostart", True)
     for key, option in (("ports", "bridge_ports"), ("slaves", "slaves"), ("raw_device", "vlan-raw-device")):
         if spec.has(key):
             nic.options[option] = " ".join(spec.names(key))
     if spec.has("gateway"):
         nic.options["gateway"] = _address(spec.at("gateway"), spec.text("gateway"))
-    if spec.bool("vlan_aware"):
+    if spec.flag("vlan_aware"):
         nic.options["bridge_vlan_aware"] = 1
     if spec.has("vlan"):
-        nic.options["vlan-id"] = spec.int("vlan", minimum=1)
+        nic.options["vlan-id"] = spec.integer("vlan", minimum=1)
     elif nic.type == "vlan" and "." in name:
         nic.options["vlan-id"] = int(name.rpartition(".")[2])
         nic.options.setdefault("vlan-raw-device", name.rpartition(".")[0])
@@ -189,5 +190,3 @@ def _read_nic(where: str, name: str, value: Any, speed: float) -> Nic:
         nic.options["comments"] = spec.text("comments") + "\n"
     spec.done()
     return nic
-
-

@@ -31,7 +31,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """`` (did you mean 'x'?)`` or the known names, or nothing."""
     names = sorted(str(item) for item in known)
     close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
-    if close:
+    if close and re.sub(r"\d", "", close[0]) != re.sub(r"\d", "", str(name)):
         return f" (did you mean '{close[0]}'?)"
     return f" (known: {', '.join(names)})" if names and len(names) <= 12 else ""
 
@@ -186,16 +186,16 @@ class Map:
     def text(self, key: str, default: str | None = None) -> Any:
         return self._typed(key, default, as_text)
 
-    def int(self, key: str, default: int | None = None, minimum: int | None = None) -> Any:
+    def integer(self, key: str, default: int | None = None, minimum: int | None = None) -> Any:
         value = self._typed(key, default, as_int)
         if minimum is not None and value is not None and value < minimum:
             fail(self.at(key), f"must be at least {minimum}, got {value}")
         return value
 
-    def float(self, key: str, default: float | None = None) -> Any:
+    def number(self, key: str, default: float | None = None) -> Any:
         return self._typed(key, default, as_float)
 
-    def bool(self, key: str, default: bool = False) -> bool:
+    def flag(self, key: str, default: bool = False) -> bool:
         return bool(self._typed(key, default, as_bool))
 
     def size(self, key: str, default: int | None = None) -> Any:
@@ -213,7 +213,7 @@ class Map:
     def names(self, key: str) -> list[str]:
         return list(self._typed(key, [], as_names))
 
-    def list(self, key: str) -> list[Any]:
+    def rows(self, key: str) -> list[Any]:
         return list(self._typed(key, [], as_list))
 
     def map(self, key: str) -> Map:

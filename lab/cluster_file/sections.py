@@ -117,20 +117,25 @@ def read_backup_jobs(top: Map, cluster: Cluster) -> None:
     sections = []
     for name, spec in top.map("backup_jobs").items():
         values: dict[str, str] = {}
-        if spec.bool("all"):
+        if spec.flag("all"):
             values["all"] = "1"
         for key in ("vmid", "exclude"):
             ids = spec.names(key)
             if ids:
                 values[key] = ",".join(ids)
-        enabled = spec.bool("enabled", True)
+        enabled = spec.flag("enabled", True)
         values |= {key: as_text(spec.at(key), value) for key, value in spec.rest()}
         values.setdefault("schedule", "21:00")
         values.setdefault("storage", next(iter(cluster.storages.definitions())))
         if values["storage"] not in cluster.storages.definitions():
             known = cluster.storages.definitions()
-            fail(spec.at("storage"), f"storage '{values['storage']}' is not defined{suggestion(values['storage'], known)}")
-        sections.append(Section("vzdump", name, {"schedule": values.pop("schedule"), "enabled": str(int(enabled))} | values))
+            fail(
+                spec.at("storage"),
+                f"storage '{values['storage']}' is not defined{suggestion(values['storage'], known)}",
+            )
+        sections.append(
+            Section("vzdump", name, {"schedule": values.pop("schedule"), "enabled": str(int(enabled))} | values)
+        )
     if sections:
         cluster.fs.write("jobs.cfg", print_section_config(sections))
 
@@ -138,7 +143,7 @@ def read_backup_jobs(top: Map, cluster: Cluster) -> None:
 def read_tasks(top: Map, cluster: Cluster) -> None:
     """``tasks:``: what ran before the lab started, so that task lists are not empty."""
     found: list[Task] = []
-    for index, row in enumerate(top.list("tasks")):
+    for index, row in enumerate(top.rows("tasks")):
         spec = Map(f"tasks[{index}]", row)
         name = spec.text("node", next(iter(cluster.nodes)))
         _known_nodes(spec.at("node"), [name], cluster)
@@ -167,7 +172,7 @@ def _lines(where: str, value: Any) -> list[str]:
 
 
 def read_faults(top: Map, cluster: Cluster) -> None:
-    for index, row in enumerate(top.list("faults")):
+    for index, row in enumerate(top.rows("faults")):
         where = f"faults[{index}]"
         Map(where, row)
         try:

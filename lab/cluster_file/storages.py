@@ -45,7 +45,11 @@ def read_storages(top: Map, cluster: Cluster) -> None:
     cluster.fs.write("storage.cfg", print_section_config(sections, _FLAGS))
     for definition, kind, spec in places:
         _read_places(definition, kind, spec, cluster)
-        spec.done(kind.options)
+        for key in spec.left():
+            fail(
+                spec.where,
+                f"a {kind.name} storage has no option '{key}'{suggestion(key, kind.options | {'size', 'used'})}",
+            )
     _read_pools(top.map("zfs_pools"), cluster)
     _join_pools(cluster)
 
@@ -93,8 +97,8 @@ def _read_places(definition: Section, kind: StorageType, spec: Map, cluster: Clu
     size_given = spec.has("size")
     size = spec.size("size", _SIZES.get(definition.type, 2**40))
     used = spec.size("used", 0)
-    thin = spec.bool("thin", kind.thin)
-    online = spec.bool("online", True)
+    thin = spec.flag("thin", kind.thin)
+    online = spec.flag("online", True)
     per_node = spec.map("per_node")
     key = cluster.storages.backing_key(definition.id)
     limited = cluster.storages.nodes(definition.id)
@@ -106,7 +110,7 @@ def _read_places(definition: Section, kind: StorageType, spec: Map, cluster: Clu
         for node, value in per_node.rest():
             _known_node(per_node.at(node), node, cluster)
             own = Map(per_node.at(node), value)
-            if not own.bool("online", True) or own.bool("missing"):
+            if not own.flag("online", True) or own.flag("missing"):
                 cluster.storages.unreachable.add((node, definition.id))
             own.done(_PER_NODE)
         return
@@ -115,12 +119,12 @@ def _read_places(definition: Section, kind: StorageType, spec: Map, cluster: Clu
     for node in cluster.nodes:
         own = per_node.map(node)
         here = limited is None or node in limited or own.has("size")
-        missing = own.bool("missing") or not here
+        missing = own.flag("missing") or not here
         existing_here = cluster.storages.local(node, key)
         place = existing_here or Backing(key, size, used, online, thin, kind=kind.name)
         if size_given or existing_here is None:
             place.size, place.other = own.size("size", size), own.size("used", used)
-        place.online = own.bool("online", place.online)
+        place.online = own.flag("online", place.online)
         place.health = own.text("health", place.health)
         own.done(_PER_NODE)
         if not missing and existing_here is None:

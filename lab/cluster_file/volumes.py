@@ -26,7 +26,7 @@ _VOLUME_NAME = re.compile(r"(?:^|/)(vm|base|subvol|basevol)-(\d+)-")
 
 @dataclass(slots=True)
 class DiskSpec:
-    """One disk as written: which storage, how large, how much of it used (None: a usual share), options of the drive."""
+    """One disk as written; ``used`` None: a usual share of its size, ``options``: those of the drive."""
 
     storage: str
     size: int
@@ -59,7 +59,7 @@ class Disks:
     # ------------------------------------------------------------ reading
 
     def read(self, where: str, value: Any, content: str) -> DiskSpec:
-        """``32G``, ``tank:32G``, ``tank:32G,ssd=1`` or a mapping."""
+        """``32G``, ``tank:32G``, ``tank:32`` (GiB, as Proxmox VE writes it), ``tank:32G,ssd=1`` or a mapping."""
         if isinstance(value, dict):
             spec = Map(where, value)
             storage = spec.text("storage") or self.default_storage(where, content)
@@ -76,6 +76,8 @@ class Disks:
         storage, colon, size = first.rpartition(":")
         if not colon:
             storage = self.default_storage(where, content)
+        if re.fullmatch(r"\d+(\.\d+)?", size):
+            size += "G"
         options = parse_property_string(rest)
         return DiskSpec(storage, as_size(where, size), None, options.pop("format", None), 0.0, options)
 
@@ -212,5 +214,3 @@ def mac(vmid: int, index: int) -> str:
 def uuid(vmid: int, purpose: str) -> str:
     text = hashlib.sha1(f"{vmid}.{purpose}".encode()).hexdigest()
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-8{text[17:20]}-{text[20:32]}"
-
-

@@ -105,8 +105,8 @@ class Pvestatd:
             path = f"nodes/{node.name}/{folder}"
             for name in cluster.fs.names(path):
                 vmid = int(name[:-5])
-                report = self._guest(view, node, type, vmid, f"{path}/{name}", now)
-                memory += report.values["mem"] if report.running is not None else 0
+                told = self._guest(view, node, type, vmid, f"{path}/{name}", now)
+                memory += told.values["mem"] if told.running is not None else 0
         storages = {}
         for storage in cluster.storages.definitions():
             if cluster.storages.active(storage, node.name):

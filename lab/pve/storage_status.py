@@ -36,7 +36,9 @@ def complaint(section: Section) -> str:
     match section.type:
         case "zfspool":
             pool = values.get("pool", "").partition("/")[0]
-            return f"could not activate storage '{storage}', zfs error: cannot import '{pool}': no such pool available\n"
+            return (
+                f"could not activate storage '{storage}', zfs error: cannot import '{pool}': no such pool available\n"
+            )
         case "lvm" | "lvmthin":
             return f"can't activate LV, no such volume group '{values.get('vgname')}'"
         case "nfs" | "cifs" | "cephfs" | "rbd" | "zfs" | "iscsi":

@@ -48,7 +48,7 @@ def test_what_is_saved_is_what_proxmox_ve_keeps(tmp_path: Path) -> None:
     config = (tmp_path / "etc/pve/nodes/pve1/qemu-server/101.conf").read_text()
     assert "scsi1: tank:vm-101-disk-1,discard=on,iothread=1,size=200G\n" in config
     index = (tmp_path / "pve1/tasks/index").read_text().splitlines()
-    assert [line.split(":")[5] for line in index] == ["vzdump", "qmigrate"]
+    assert [line.split(":")[5] for line in index] == ["qmigrate", "vzdump"]
 
 
 def test_a_guest_that_is_gone_does_not_come_back(tmp_path: Path) -> None:
