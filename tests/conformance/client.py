@@ -106,9 +106,9 @@ class Lab:
             answer.body = json.loads(json.dumps(answer.body))
         return answer
 
-    def get(self, path: str, **more: Any) -> Any:
+    def get(self, path: str, params: Mapping[str, Any] | None = None, **more: Any) -> Any:
         """``data`` of a GET that must succeed."""
-        return self._data("GET", path, None, **more)
+        return self._data("GET", path, params, **more)
 
     def post(self, path: str, params: Mapping[str, Any] | None = None, **more: Any) -> Any:
         return self._data("POST", path, params, **more)
