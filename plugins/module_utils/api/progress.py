@@ -1,0 +1,136 @@
+# SPDX-FileCopyrightText: 2026 pve.mobility contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far a move is, read from the lines of its log (shapes: pve-facts §9)."""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass, field
+
+from ansible_collections.pve.mobility.plugins.module_utils.api.tasks import unstamped
+
+_UNITS = {"B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
+_SIZE = r"(\d+(?:\.\d+)?) ?([KMGTP]?)(?:iB|B)?"
+
+_MIRROR = re.compile(rf"^(?:mirror|drive)-(\S+): transferred {_SIZE} of {_SIZE} \((\d+(?:\.\d+)?)%\)")
+_MEMORY = re.compile(rf"^migration active, transferred {_SIZE} of {_SIZE} VM-state(?:, {_SIZE}/s)?")
+_SPEED = re.compile(rf"^average migration speed: {_SIZE}/s - downtime (\d+) ms")
+_STATE = re.compile(rf"^migration completed, transferred {_SIZE} VM-state")
+_ESTIMATE = re.compile(rf"^total estimated size is {_SIZE}")
+_ZFS = re.compile(rf"^\d\d:\d\d:\d\d +{_SIZE} +(\S+@\S+)")
+_DD = re.compile(r"^(\d+) bytes .*copied,")
+_OFFLINE_VOLUME = re.compile(r"^(?:copying local disk images|full send of|send from|successfully imported)")
+_FINISHING = re.compile(r"^(?:migration status: completed|stopping NBD|switched)", re.IGNORECASE)
+_STARTING = re.compile(r"^starting migration of (?:VM|CT) \d+ to node '([^']+)'")
+
+
+class Phase(enum.Enum):
+    """What the move is doing, in an operator's words."""
+
+    PREPARING = "preparing"
+    SHUTDOWN = "shutting down"
+    DISKS = "disks"
+    MEMORY = "memory"
+    FINISHING = "finishing"
+
+
+@dataclass(slots=True)
+class Progress:
+    """``done`` and ``total`` are bytes of the present phase (0: unknown); ``rate`` bytes/s.
+
+    :ivar carried: bytes of all phases so far. :ivar downtime_ms: pause of a live migration, when it is over.
+    :ivar target: the node that the log names.
+    """
+
+    phase: Phase = Phase.PREPARING
+    done: int = 0
+    total: int = 0
+    rate: float = 0.0
+    downtime_ms: int | None = None
+    target: str | None = None
+    _disks: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _memory: int = 0
+    _volumes: int = 0
+    _stream: int = 0
+    _at: float | None = None
+
+    @property
+    def carried(self) -> int:
+        return sum(done for done, _total in self._disks.values()) + self._memory + self._volumes + self._stream
+
+    @property
+    def percent(self) -> int | None:
+        """0 to 100; Proxmox VE's own figures may exceed it when memory is dirtied again."""
+        return min(100, int(100 * self.done / self.total)) if self.total else None
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds until the present phase is done, at the present rate."""
+        left = self.total - self.done
+        return left / self.rate if self.rate > 0 and left > 0 else None
+
+    def feed(self, lines: list[str], now: float) -> None:
+        """Take in new log lines.
+
+        :param now: seconds on any clock; used for rates where the log gives none.
+        """
+        before = (self.phase, self.done)
+        own_rate = False
+        for line in lines:
+            own_rate = self._take(unstamped(line)) or own_rate
+        phase, done = before
+        if phase is not self.phase:
+            self._at = now
+            self.rate = self.rate if own_rate else 0.0
+        elif self.done > done and not own_rate:
+            if self._at is not None and now > self._at:
+                self.rate = (self.done - done) / (now - self._at)
+            self._at = now
+
+    def _take(self, text: str) -> bool:
+        """One line; true when it says the rate itself."""
+        if match := _MIRROR.match(text):
+            self._disks[match[1]] = (_bytes(match[2], match[3]), _bytes(match[4], match[5]))
+            self._enter(Phase.DISKS, sum(d for d, _t in self._disks.values()), sum(t for _d, t in self._disks.values()))
+        elif match := _MEMORY.match(text):
+            self._memory = _bytes(match[1], match[2])
+            self._enter(Phase.MEMORY, self._memory, _bytes(match[3], match[4]))
+            if match[5]:
+                self.rate = float(_bytes(match[5], match[6]))
+                return True
+        elif match := _SPEED.match(text):
+            self.downtime_ms = int(match[3])
+        elif match := _STATE.match(text):
+            self._memory = _bytes(match[1], match[2])
+        elif match := _ESTIMATE.match(text):
+            self._next_volume()
+            self._enter(Phase.DISKS, 0, _bytes(match[1], match[2]))
+        elif match := _ZFS.match(text):
+            self._stream = _bytes(match[1], match[2])
+            self._enter(Phase.DISKS, self._stream, max(self.total, self._stream))
+        elif match := _DD.match(text):
+            self._stream = int(match[1])
+            self._enter(Phase.DISKS, self._stream, self.total if self.total >= self._stream else 0)
+        elif match := _STARTING.match(text):
+            self.target = match[1]
+            self.phase = Phase.PREPARING
+        elif text.startswith(("shutdown CT", "shutdown VM")):
+            self.phase = Phase.SHUTDOWN
+        elif text.startswith("successfully imported"):
+            self._next_volume()
+        elif _FINISHING.match(text) or text.startswith(("start final cleanup", "start container on")):
+            self.phase, self.done, self.total = Phase.FINISHING, 0, 0
+        return False
+
+    def _enter(self, phase: Phase, done: int, total: int) -> None:
+        self.phase, self.done, self.total = phase, done, total
+
+    def _next_volume(self) -> None:
+        self._volumes += self._stream
+        self._stream = 0
+
+
+def _bytes(number: str, unit: str) -> int:
+    return int(float(number) * _UNITS[unit or "B"])

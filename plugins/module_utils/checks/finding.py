@@ -1,0 +1,51 @@
+# SPDX-FileCopyrightText: 2026 pve.mobility contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a check finds."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class Severity(enum.Enum):
+    """``block``: it would fail or do harm. ``warn``: it works, with a price. ``info``: good to know."""
+
+    BLOCK = "block"
+    WARN = "warn"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One judgement. ``id`` is stable: playbooks accept findings by it.
+
+    ``message`` says what and where, ``remedy`` how to fix it, ``evidence`` the values it rests on.
+    """
+
+    id: str
+    severity: Severity
+    message: str
+    remedy: str
+    guest: int | None = None
+    node: str | None = None
+    storage: str | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The shape in module results."""
+        result: dict[str, Any] = {
+            "id": self.id,
+            "severity": self.severity.value,
+            "message": self.message,
+            "remedy": self.remedy,
+            "evidence": dict(self.evidence),
+        }
+        for name in ("guest", "node", "storage"):
+            value = getattr(self, name)
+            if value is not None:
+                result[name] = value
+        return result

@@ -1,0 +1,197 @@
+# SPDX-FileCopyrightText: 2026 pve.mobility contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``follow``: attach to moves and tasks that run, for a while or to their end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.pve.mobility.plugins.module_utils.api import tasks
+from ansible_collections.pve.mobility.plugins.module_utils.api.clock import Clock
+from ansible_collections.pve.mobility.plugins.module_utils.api.errors import MobilityError
+from ansible_collections.pve.mobility.plugins.module_utils.api.progress import Progress
+from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
+from ansible_collections.pve.mobility.plugins.module_utils.api.upid import Upid
+from ansible_collections.pve.mobility.plugins.module_utils.execution import outcome
+from ansible_collections.pve.mobility.plugins.module_utils.execution.follow import (
+    LONGEST,
+    Follower,
+    HaRefused,
+    State,
+    Verdict,
+)
+from ansible_collections.pve.mobility.plugins.module_utils.execution.locate import find_guest, read_resources
+from ansible_collections.pve.mobility.plugins.module_utils.execution.moving import Moving
+from ansible_collections.pve.mobility.plugins.module_utils.execution.prepare import ha_if_busy, under_way
+from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest
+
+
+def progress_values(progress: Progress) -> dict[str, Any]:
+    """Progress for results and displays: bytes, bytes/s, seconds."""
+    return {
+        "phase": progress.phase.value,
+        "percent": progress.percent,
+        "done_bytes": progress.done,
+        "total_bytes": progress.total,
+        "rate_bytes_s": int(progress.rate),
+        "eta_s": None if progress.eta is None else round(progress.eta),
+    }
+
+
+@dataclass(slots=True)
+class WatchedGuest:
+    """A guest's move, or a guest that does not move."""
+
+    clock: Clock
+    follower: Follower | None = None
+    idle: Guest | None = None
+    verdict: Verdict | None = None
+    error: MobilityError | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.follower is None or self.error is not None or self.verdict is not None
+
+    def look(self) -> None:
+        if self.over or self.follower is None:
+            return
+        try:
+            verdict = self.follower.poll()
+        except HaRefused as refusal:
+            self.error = outcome.refused_by_ha(self.follower, refusal)
+        except MobilityError as error:
+            self.error = error
+        else:
+            if verdict.state is State.FAILED:
+                self.error = outcome.failed(self.follower, verdict)
+            elif verdict.state is State.DONE:
+                self.verdict = verdict
+
+    def values(self) -> dict[str, Any]:
+        """One row of ``guests`` in the result."""
+        if self.follower is None:
+            assert self.idle is not None
+            guest = self.idle
+            return {"vmid": guest.vmid, "name": guest.name, "state": "idle", "node": guest.node}
+        moving = self.follower.moving
+        row: dict[str, Any] = {
+            "vmid": moving.vmid,
+            "name": moving.name,
+            "source": moving.source,
+            "target": moving.target,
+            "ha": moving.ha,
+            "task": moving.task,
+            "elapsed_s": round(max(0.0, self.clock.monotonic() - moving.asked_at), 1),
+        }
+        if self.error is not None:
+            return row | {"state": "failed", "msg": self.error.message, "failure": self.error.failure()}
+        if self.verdict is not None:
+            return row | {"state": "done"} | outcome.moved(self.follower, self.verdict)
+        waiting = moving.ha and moving.task is None
+        return row | {
+            "state": "running",
+            "waiting_for_ha": waiting,
+            "progress": progress_values(self.follower.progress),
+            "follow": moving.as_dict(),
+        }
+
+
+@dataclass(slots=True)
+class WatchedTask:
+    """Any task."""
+
+    session: Session
+    upid: Upid
+    progress: Progress = field(default_factory=Progress)
+    status: tasks.TaskStatus | None = None
+    log: tasks.TaskLog | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.status is not None and not self.status.running
+
+    def look(self, now: float) -> None:
+        if self.over:
+            return
+        self.status = tasks.status(self.session, self.upid)
+        self.log = self.log or tasks.TaskLog(self.upid)
+        self.progress.feed(self.log.read_on(self.session), now)
+
+    def values(self) -> dict[str, Any]:
+        """One row of ``tasks`` in the result."""
+        row: dict[str, Any] = {
+            "task": self.upid.text,
+            "node": self.upid.node,
+            "type": self.upid.type,
+            "id": self.upid.id,
+        }
+        lines = self.log.lines if self.log is not None else []
+        if self.status is None or self.status.running:
+            return row | {"state": "running", "progress": progress_values(self.progress)}
+        row |= {"exitstatus": self.status.exitstatus, "warnings": tasks.warnings(lines)}
+        if self.status.good:
+            return row | {"state": "done"}
+        why = tasks.cause(lines, self.status.exitstatus)
+        return row | {"state": "failed", "msg": why, "log_tail": tasks.tail(lines)}
+
+
+def attach(
+    session: Session,
+    clock: Clock,
+    guests: Iterable[Any],
+    upids: Iterable[str],
+    for_seconds: float | None,
+) -> dict[str, Any]:
+    """Look until all is over, or for ``for_seconds``; None waits for the end.
+
+    :param guests: vmids, names, or handles of ``migrate``.
+    """
+    watched_tasks = [WatchedTask(session, Upid.parse(text)) for text in upids]
+    watched = _watch(session, clock, list(guests))
+    deadline = None if for_seconds is None else clock.monotonic() + for_seconds
+    while True:
+        now = clock.monotonic()
+        for guest in watched:
+            guest.look()
+        for task in watched_tasks:
+            task.look(now)
+        over = all(guest.over for guest in watched) and all(task.over for task in watched_tasks)
+        if over:
+            break
+        pause = min((g.follower.pause() for g in watched if g.follower is not None and not g.over), default=LONGEST / 2)
+        if deadline is not None:
+            left = deadline - clock.monotonic()
+            if left <= 0:
+                break
+            pause = min(pause, left)
+        clock.sleep(pause)
+    rows = [guest.values() for guest in watched]
+    task_rows = [task.values() for task in watched_tasks]
+    return {
+        "finished": over,
+        "guests": rows,
+        "tasks": task_rows,
+        "failed_count": sum(row["state"] == "failed" for row in (*rows, *task_rows)),
+    }
+
+
+def _watch(session: Session, clock: Clock, wanted: list[Any]) -> list[WatchedGuest]:
+    watched = []
+    seen = None
+    for item in wanted:
+        if isinstance(item, Mapping):
+            watched.append(WatchedGuest(clock, Follower(session, clock, Moving.from_dict(item))))
+            continue
+        if seen is None:
+            seen = read_resources(session)
+        guest = find_guest(seen, str(item))
+        moving = under_way(session, guest, ha_if_busy(session, guest))
+        if moving is None:
+            watched.append(WatchedGuest(clock, idle=guest))
+        else:
+            moving.asked_at = clock.monotonic()
+            watched.append(WatchedGuest(clock, Follower(session, clock, moving)))
+    return watched

@@ -1,0 +1,309 @@
+# SPDX-FileCopyrightText: 2026 pve.mobility contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a request to a decision: nothing to do, adopt what is under way, or move, judged beforehand.
+
+Requests: 1 for the resources (a no-op needs no more, or 2 while the HA manager is busy with the guest), then the
+precondition, the HA manager's status for HA guests, and the guest's replication jobs: at most 4 before the write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ansible_collections.pve.mobility.plugins.module_utils.api import tasks
+from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
+    Blocked,
+    Conflict,
+    Invalid,
+    Locked,
+    NotImplementedByRelease,
+    Unsupported,
+)
+from ansible_collections.pve.mobility.plugins.module_utils.api.progress import Progress
+from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
+from ansible_collections.pve.mobility.plugins.module_utils.api.upid import Upid
+from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding, Severity
+from ansible_collections.pve.mobility.plugins.module_utils.checks.judge import judge_move
+from ansible_collections.pve.mobility.plugins.module_utils.execution.locate import (
+    find_guest,
+    find_node,
+    read_resources,
+)
+from ansible_collections.pve.mobility.plugins.module_utils.execution.moving import Moving
+from ansible_collections.pve.mobility.plugins.module_utils.execution.request import MoveRequest
+from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest, Resources
+from ansible_collections.pve.mobility.plugins.module_utils.model.ha import MOVING, HaStatus, ha_status
+from ansible_collections.pve.mobility.plugins.module_utils.model.move import Mode, MoveFacts
+from ansible_collections.pve.mobility.plugins.module_utils.model.precondition import Precondition, precondition
+from ansible_collections.pve.mobility.plugins.module_utils.model.replication import ReplicationJob, replication_job
+
+MOVE_TASKS = {"qmigrate", "vzmigrate"}
+
+
+@dataclass(slots=True)
+class Decision:
+    """:ivar moving: what to follow; None when nothing is to be done. :ivar start: it has yet to be started.
+
+    :ivar facts: of the move to start, None otherwise.
+    """
+
+    guest: Guest
+    target: str
+    mode: str
+    moving: Moving | None = None
+    start: bool = False
+    facts: MoveFacts | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+
+def decide(session: Session, request: MoveRequest) -> Decision:
+    """Read and judge; sends no write.
+
+    :raises MobilityError: when the move cannot or must not happen.
+    """
+    seen = read_resources(session)
+    guest = find_guest(seen, request.guest)
+    for name in request.targets:
+        find_node(seen, name)
+    ha = ha_if_busy(session, guest)
+    moving = under_way(session, guest, ha)
+    if moving is not None:
+        return _adopt(guest, request, moving)
+    if guest.node in request.targets:
+        # Whatever the lock is, the guest is where it should be and does not move.
+        return Decision(guest, guest.node, _mode_of(guest, request.mode, guest.running).value)
+    if guest.lock is not None:
+        raise Locked(
+            f"{guest.label} on {guest.node} is locked ({guest.lock}): wait until what holds the lock has ended,"
+            " or remove"
+            f" a left-over lock with {'qm' if guest.type == 'qemu' else 'pct'} unlock {guest.vmid} on {guest.node}."
+            " Nothing was changed.",
+            lock=guest.lock,
+        )
+    return _judge(session, request, seen, guest, ha)
+
+
+def ha_if_busy(session: Session, guest: Guest) -> HaStatus | None:
+    """The HA manager's status when it is moving the guest; None, and no request, otherwise."""
+    return _ha_status(session) if guest.hastate in MOVING else None
+
+
+def _ha_status(session: Session) -> HaStatus:
+    return ha_status(session.get("/cluster/ha/status/manager_status"))
+
+
+def under_way(session: Session, guest: Guest, ha: HaStatus | None) -> Moving | None:
+    """A move of this guest that runs already, whoever started it."""
+    if ha is not None:
+        service = ha.services.get(guest.sid)
+        if service is not None and service.state in MOVING and service.target:
+            return _moving(guest, service.node, service.target, ha=True)
+    if guest.lock != "migrate":
+        return None
+    for node in dict.fromkeys((guest.node, *_other_nodes(session, guest))):
+        for row in tasks.listed(session, node, vmid=guest.vmid, limit=10):
+            if row.get("type") in MOVE_TASKS and row.get("status", "RUNNING") == "RUNNING":
+                return _from_task(session, guest, Upid.parse(str(row["upid"])))
+    raise Locked(
+        f"{guest.label} on {guest.node} is locked (migrate), but no migration task runs: one was killed. See that"
+        f" {guest.node} alone runs it, then unlock it there: {'qm' if guest.type == 'qemu' else 'pct'} unlock"
+        f" {guest.vmid}. Nothing was changed.",
+        lock="migrate",
+    )
+
+
+def _other_nodes(session: Session, guest: Guest) -> list[str]:
+    """After the switchover the configuration is on the target while the task still runs on the source."""
+    rows = session.get("/cluster/tasks") or ()
+    return [
+        str(row["node"])
+        for row in rows
+        if row.get("type") in MOVE_TASKS and str(row.get("id")) == str(guest.vmid) and not row.get("endtime")
+    ]
+
+
+def _from_task(session: Session, guest: Guest, upid: Upid) -> Moving:
+    progress = Progress()
+    lines = tasks.TaskLog(upid).read_on(session)
+    progress.feed(lines, 0.0)
+    moving = _moving(guest, upid.node, progress.target or "", ha=guest.hastate in MOVING)
+    moving.task, moving.since = upid.text, upid.start
+    return moving
+
+
+def _moving(guest: Guest, source: str, target: str, *, ha: bool) -> Moving:
+    mode = _mode_of(guest, "auto", guest.running).value
+    return Moving(
+        guest.vmid, guest.type, guest.name, source, target, mode, guest.running, ha=ha, adopted=True, seen_moving=True
+    )
+
+
+def _adopt(guest: Guest, request: MoveRequest, moving: Moving) -> Decision:
+    if not moving.target:
+        # A container that is still being shut down: its log does not name the target yet.
+        raise Conflict(
+            f"{guest.label} is being moved already, and its task does not say yet where to: run this again in a moment."
+            " Nothing was changed.",
+            task=moving.task,
+        )
+    if moving.target not in request.targets:
+        raise Conflict(
+            f"{guest.label} is already on its way from {moving.source} to {moving.target}, not to"
+            f" {' or '.join(request.targets)}: wait until that move has ended. Nothing was changed.",
+            source=moving.source,
+            target=moving.target,
+            task=moving.task,
+        )
+    return Decision(guest, moving.target, moving.mode, moving)
+
+
+# ---------------------------------------------------------------- a new move
+
+
+def _judge(session: Session, request: MoveRequest, seen: Resources, guest: Guest, ha: HaStatus | None) -> Decision:
+    before = _precondition(session, guest)
+    managed = guest.hastate is not None and guest.hastate != "ignored"
+    if managed and ha is None:
+        ha = _ha_status(session)
+    if ha is not None and ha.disarm_mode == "ignore":
+        managed = False
+    mode = _mode_of(guest, request.mode, before.running)
+    if managed:
+        _refuse_dropped(guest, request, mode, before.running)
+        queued = _queued(guest, request, ha)
+        if queued is not None:
+            return queued
+    else:
+        _refuse_impossible(guest, request)
+    jobs = _jobs(session, guest, before)
+    judged: list[tuple[MoveFacts, list[Finding]]] = []
+    for name in request.targets:
+        facts = MoveFacts(
+            guest,
+            find_node(seen, name),
+            mode,
+            before,
+            ha if managed else None,
+            jobs,
+            request.with_local_disks,
+            request.storage_map,
+        )
+        findings = [] if request.preflight == "skip" else list(judge_move(facts))
+        judged.append((facts, findings))
+        if request.preflight != "enforce" or not _blocking(findings, request.accept):
+            return _decision(guest, facts, findings, managed, before)
+    raise _blocked(guest, request, judged)
+
+
+def _decision(guest: Guest, facts: MoveFacts, findings: list[Finding], managed: bool, before: Precondition) -> Decision:
+    moving = Moving(
+        guest.vmid,
+        guest.type,
+        guest.name,
+        guest.node,
+        facts.target.name,
+        facts.mode.value,
+        before.running,
+        ha=managed,
+    )
+    return Decision(guest, facts.target.name, facts.mode.value, moving, True, facts, findings)
+
+
+def _precondition(session: Session, guest: Guest) -> Precondition:
+    try:
+        return precondition(session.get(f"{guest.path}/migrate"))
+    except NotImplementedByRelease:
+        # Containers on 8.4 have no such call.
+        current = session.get(f"{guest.path}/status/current")
+        return Precondition(current.get("status") == "running")
+
+
+def _mode_of(guest: Guest, wanted: str, running: bool) -> Mode:
+    """:raises Invalid: the mode does not fit the guest."""
+    if wanted == "auto":
+        if not running:
+            return Mode.OFFLINE
+        return Mode.ONLINE if guest.type == "qemu" else Mode.RESTART
+    mode = Mode(wanted)
+    if mode is Mode.ONLINE and guest.type == "lxc" and running:
+        raise Invalid(
+            f"{guest.label} is a container: containers cannot move while they run. Use mode: restart (it is shut down,"
+            " moved and started), or auto."
+        )
+    if mode is Mode.RESTART and guest.type == "qemu":
+        raise Invalid(f"{guest.label} is a VM: mode restart is for containers. Use online, or stop it and use offline.")
+    if mode is Mode.OFFLINE and running:
+        raise Invalid(
+            f"{guest.label} runs on {guest.node}, and mode is offline: stop it first, or use mode"
+            f" {'online' if guest.type == 'qemu' else 'restart'}. Nothing was changed."
+        )
+    # A stopped guest needs no special mode; Proxmox VE moves it offline whatever is asked.
+    return mode if running else Mode.OFFLINE
+
+
+def _refuse_dropped(guest: Guest, request: MoveRequest, mode: Mode, running: bool) -> None:
+    dropped = request.dropped_by_ha
+    if dropped:
+        raise Unsupported(
+            f"{guest.label} is under HA, and the HA manager ignores {', '.join(dropped)}: leave"
+            f" {'it' if len(dropped) == 1 else 'them'} out, or take the guest out of HA for the move"
+            f" (ha-manager set {guest.sid} --state ignored). Nothing was changed.",
+            options=dropped,
+        )
+
+
+def _refuse_impossible(guest: Guest, request: MoveRequest) -> None:
+    """Options that this kind of guest does not have."""
+    if guest.type == "lxc":
+        for name, given in (
+            ("migration_type", request.migration_type),
+            ("migration_network", request.migration_network),
+            ("with_conntrack_state", request.with_conntrack_state),
+        ):
+            if given:
+                raise Unsupported(f"{guest.label} is a container: {name} is for VMs only.")
+    elif request.restart_timeout is not None:
+        raise Unsupported(f"{guest.label} is a VM: restart_timeout is for containers only.")
+
+
+def _queued(guest: Guest, request: MoveRequest, ha: HaStatus | None) -> Decision | None:
+    """A request that the HA manager has taken but not acted on yet."""
+    service = ha.services.get(guest.sid) if ha is not None else None
+    if service is None:
+        return None
+    if service.state in MOVING and service.target:
+        return _adopt(guest, request, _moving(guest, service.node, service.target, ha=True))
+    if len(service.command) >= 2 and service.command[0] in MOVING:
+        return _adopt(guest, request, _moving(guest, service.node, service.command[1], ha=True))
+    return None
+
+
+def _jobs(session: Session, guest: Guest, before: Precondition) -> tuple[ReplicationJob, ...]:
+    """Replication needs local volumes; a VM without any costs no request."""
+    if guest.type == "qemu" and not any(not disk.cdrom for disk in before.local_disks):
+        return ()
+    rows: Sequence[dict[str, object]] = session.get(f"/nodes/{guest.node}/replication", {"guest": guest.vmid})
+    return tuple(replication_job(row) for row in rows or ())
+
+
+def _blocking(findings: list[Finding], accepted: frozenset[str]) -> list[Finding]:
+    return [item for item in findings if item.severity is Severity.BLOCK and item.id not in accepted]
+
+
+def _blocked(guest: Guest, request: MoveRequest, judged: list[tuple[MoveFacts, list[Finding]]]) -> Blocked:
+    parts = []
+    everything: list[Finding] = []
+    for facts, findings in judged:
+        everything += findings
+        first, *more = _blocking(findings, request.accept)
+        others = f" (and {len(more)} more)" if more else ""
+        parts.append(f"{facts.target.name}: {first.message} ({first.id}){others}; {first.remedy}")
+    where = " nor to ".join(facts.target.name for facts, _findings in judged)
+    how = " while it runs" if judged[0][0].live else ""
+    return Blocked(
+        f"{guest.label} cannot move from {guest.node} to {where}{how}. {'. '.join(parts)}. Nothing was changed.",
+        findings=[item.as_dict() for item in everything],
+        node=guest.node,
+    )

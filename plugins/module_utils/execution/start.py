@@ -1,0 +1,127 @@
+# SPDX-FileCopyrightText: 2026 pve.mobility contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sending the one write of a move, and never sending it twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.pve.mobility.plugins.module_utils.api import tasks
+from ansible_collections.pve.mobility.plugins.module_utils.api.clock import Clock
+from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
+    ApiError,
+    MaybeSent,
+    NodeUnreachable,
+    Unsupported,
+)
+from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
+from ansible_collections.pve.mobility.plugins.module_utils.api.upid import Upid
+from ansible_collections.pve.mobility.plugins.module_utils.execution.moving import Moving
+from ansible_collections.pve.mobility.plugins.module_utils.execution.request import MoveRequest, print_storage_map
+
+LOOK_FOR = 15.0
+"""Seconds to look for a task that may have been started by a request without an answer."""
+LOOK_EVERY = 2.0
+
+
+def start(session: Session, clock: Clock, request: MoveRequest, moving: Moving) -> Moving:
+    """Ask for the move and note its task.
+
+    :raises MobilityError: it was refused, or it is unknown whether it was accepted.
+    """
+    path = f"{moving.guest.path}/migrate"
+    before = _newest(session, moving) if len(session.connection.hosts) > 1 else None
+    moving.asked_at = clock.monotonic()
+    params = parameters(session, request, moving)
+    try:
+        upid = Upid.parse(str(session.post(path, params)))
+    except MaybeSent as doubt:
+        upid = _find_started(session, clock, moving, before, doubt)
+    moving.since = upid.start
+    if upid.type == "hamigrate":
+        moving.ha, moving.request_task = True, upid.text
+    else:
+        moving.task = upid.text
+    return moving
+
+
+def parameters(session: Session, request: MoveRequest, moving: Moving) -> dict[str, Any]:
+    """The parameters of ``POST …/migrate`` for this kind of guest; only what differs from Proxmox VE's defaults."""
+    params: dict[str, Any] = {"target": moving.target}
+    online = moving.was_running
+    if moving.type == "lxc":
+        if online:
+            params["restart"] = True
+            params["timeout"] = request.restart_timeout
+        if request.storage_map:
+            params["target-storage"] = print_storage_map(request.storage_map)
+        params["bwlimit"] = request.bwlimit
+        return params if not moving.ha else {"target": moving.target, **({"restart": True} if online else {})}
+    if online:
+        params["online"] = True
+    if moving.ha:
+        return params
+    if online and request.with_local_disks:
+        params["with-local-disks"] = True
+    if request.storage_map:
+        params["targetstorage"] = print_storage_map(request.storage_map)
+    if request.with_conntrack_state:
+        _need_release(session, moving.source, (9, 0), "with_conntrack_state")
+        params["with-conntrack-state"] = True
+    return params | {
+        "bwlimit": request.bwlimit,
+        "migration_type": request.migration_type,
+        "migration_network": request.migration_network,
+    }
+
+
+def _need_release(session: Session, node: str, least: tuple[int, int], option: str) -> None:
+    release = str(session.get(f"/nodes/{node}/version").get("release", ""))
+    major, _dot, minor = release.partition(".")
+    if (int(major or 0), int(minor or 0)) < least:
+        raise Unsupported(
+            f"{option} needs Proxmox VE {least[0]}.{least[1]}, and {node} runs {release}: leave it out, or"
+            f" upgrade {node}"
+            " first. Nothing was changed."
+        )
+
+
+def _newest(session: Session, moving: Moving) -> str | None:
+    """The guest's newest task before the write, to tell a new one by."""
+    rows = tasks.listed(session, moving.source, vmid=moving.vmid, limit=1)
+    return str(rows[0]["upid"]) if rows else None
+
+
+def _find_started(session: Session, clock: Clock, moving: Moving, before: str | None, doubt: MaybeSent) -> Upid:
+    """The task that the unanswered request has started, on any host that answers.
+
+    :raises NodeUnreachable: it cannot be found, so it is not known whether the move was started.
+    """
+    wanted = {"hamigrate", moving.guest.task_type}
+    deadline = clock.monotonic() + LOOK_FOR
+    while True:
+        try:
+            for row in tasks.listed(session, moving.source, vmid=moving.vmid, limit=10):
+                if row["upid"] == before:
+                    break
+                upid = Upid.parse(str(row["upid"]))
+                if upid.type in wanted and _is_own(session, upid):
+                    return upid
+        except ApiError:
+            session.rotate()
+        if clock.monotonic() >= deadline:
+            raise NodeUnreachable(
+                f"{doubt.message} No task for {moving.label} appeared on {moving.source} in {LOOK_FOR:.0f} s,"
+                " so the move"
+                " was probably not started: run this again; a move that is under way will be adopted.",
+                guest=moving.vmid,
+                node=moving.source,
+            )
+        clock.sleep(LOOK_EVERY)
+
+
+def _is_own(session: Session, upid: Upid) -> bool:
+    connection = session.connection
+    own = f"{connection.user}!{connection.token_name}" if connection.uses_token else connection.user or "root@pam"
+    return upid.user == own

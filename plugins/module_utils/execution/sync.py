@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: 2026 pve.mobility contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bringing the replica up to date before a move, so that the move has little left to copy (pve-facts §6.2).
+
+Replication runs are no tasks: a run shows as ``pid``, its end as a newer ``last_sync`` or a higher ``fail_count``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+from ansible_collections.pve.mobility.plugins.module_utils.api.clock import Clock
+from ansible_collections.pve.mobility.plugins.module_utils.api.errors import Locked, NotFound, TaskFailed, TimedOut
+from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
+from ansible_collections.pve.mobility.plugins.module_utils.execution.request import MoveRequest
+from ansible_collections.pve.mobility.plugins.module_utils.model.move import MoveFacts
+from ansible_collections.pve.mobility.plugins.module_utils.model.replication import ReplicationJob, replication_job
+
+POLL = 5.0
+"""Runs start at full minutes; polling faster brings nothing."""
+
+
+def job_to_sync(request: MoveRequest, facts: MoveFacts, now: float) -> ReplicationJob | None:
+    """The job to run first, None when there is none or its copy is fresh enough.
+
+    :param now: Unix time in the cluster.
+    :raises NotFound: ``sync_first: true`` without a job to the target.
+    """
+    if request.sync_first is False:
+        return None
+    job = next((job for job in facts.replication if job.target == facts.target.name and job.removing is None), None)
+    if job is None or job.disabled:
+        if request.sync_first:
+            what = f"its replication job {job.id} is disabled" if job else "it has no replication job to it"
+            raise NotFound(f"{facts.guest.label} cannot be synced to {facts.target.name} first: {what}.")
+        return None
+    if request.sync_first or now - job.last_sync > request.sync_max_age or job.running:
+        return job
+    return None
+
+
+def sync(
+    session: Session, clock: Clock, job: ReplicationJob, deadline: float, say: Callable[[str], None] | None = None
+) -> ReplicationJob:
+    """Run the job once and wait for its end.
+
+    :param deadline: of the clock. :raises TaskFailed: the run failed. :raises TimedOut: it did not end in time.
+    """
+    path = f"/nodes/{job.source}/replication/{job.id}"
+    if not job.running:
+        # Locked: a run has begun in this moment; it is waited for below.
+        with contextlib.suppress(Locked):
+            session.post(f"{path}/schedule_now")
+    if say is not None:
+        say(f"replication job {job.id} brings the copy on {job.target} up to date; runs start at full minutes")
+    while True:
+        clock.sleep(POLL)
+        seen = replication_job(session.get(f"{path}/status"))
+        if not seen.running and seen.last_sync > job.last_sync:
+            return seen
+        if not seen.running and seen.fail_count > job.fail_count:
+            raise TaskFailed(
+                f"Replication job {job.id} from {job.source} to {job.target} failed before the move:"
+                f" {' '.join((seen.error or 'no reason given').split())}. The guest was not moved; the log of"
+                " the job on"
+                f" {job.source} says more.",
+                job=job.id,
+                node=job.source,
+            )
+        if clock.monotonic() >= deadline:
+            raise TimedOut(
+                f"Replication job {job.id} to {job.target} did not end in time, so the move was not started.",
+                job=job.id,
+                node=job.source,
+            )

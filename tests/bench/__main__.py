@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: 2026 pve.mobility contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``python -m tests.bench [SECTION...]``: measure, and write build/bench.json.
+
+Figures of sections that were not asked for are kept from the run before.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+
+from tests.bench import migrate, peers
+from tools.area import BUILD
+
+SECTIONS: dict[str, Callable[[], dict[str, float]]] = {"migrate": migrate.measure, "peers": peers.measure}
+RESULT = BUILD / "bench.json"
+
+
+def main(arguments: list[str]) -> int:
+    unknown = [name for name in arguments if name not in SECTIONS]
+    if unknown:
+        print(f"There is no section {unknown[0]}: choose from {', '.join(SECTIONS)}.", file=sys.stderr)
+        return 2
+    figures: dict[str, float] = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {}
+    for name in arguments or SECTIONS:
+        started = time.monotonic()
+        print(f"{name} …", flush=True)
+        found = SECTIONS[name]()
+        figures |= found
+        for key, value in found.items():
+            print(f"  {key:40} {value:g}")
+        print(f"  ({time.monotonic() - started:.0f} s)", flush=True)
+        RESULT.parent.mkdir(exist_ok=True)
+        RESULT.write_text(json.dumps(dict(sorted(figures.items())), indent=2) + "\n", encoding="utf-8")
+    print(f"written to {RESULT}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
