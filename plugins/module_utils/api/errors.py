@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Every way in which the collection fails: one small hierarchy, each class with a ``kind`` for playbooks to branch on.
 
 Messages are one sentence: what, where, how to fix. Texts of Proxmox VE are told apart in :func:`from_answer`, nowhere

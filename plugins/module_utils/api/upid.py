@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """UPIDs: what Proxmox VE calls the identifier of a task (pve-facts §9)."""
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """All checks of a move, in the order in which an operator would want to read them."""
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """From a request to a decision: nothing to do, adopt what is under way, or move, judged beforehand.
 
 Requests: 1 for the resources (a no-op needs no more, or 2 while the HA manager is busy with the guest), then the

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Bringing the replica up to date before a move, so that the move has little left to copy (pve-facts §6.2).
 
 Replication runs are no tasks: a run shows as ``pid``, its end as a newer ``last_sync`` or a higher ``fail_count``.
