@@ -12,10 +12,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab.errors import Die
 from lab.pve.formats import Section, parse_section_config, split_list
+from lab.pve.storage_types import storage_type
 
 if TYPE_CHECKING:
     from lab.pve.cluster import Cluster
@@ -64,6 +65,26 @@ class Volume:
         return any(snap.name == name for snap in self.snapshots)
 
 
+class Volumes(dict[str, Volume]):
+    """Volumes by name. ``leaves``: the last part of each name, which is what must be unique for disks of a guest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.leaves: dict[str, str] = {}
+
+    def __setitem__(self, name: str, volume: Volume) -> None:
+        super().__setitem__(name, volume)
+        self.leaves[name.rpartition("/")[2]] = name
+
+    def __delitem__(self, name: str) -> None:
+        super().__delitem__(name)
+        self.leaves.pop(name.rpartition("/")[2], None)
+
+    def pop(self, name: str, *default: Any) -> Any:
+        self.leaves.pop(name.rpartition("/")[2], None)
+        return super().pop(name, *default)
+
+
 @dataclass(slots=True, eq=False)
 class Backing:
     """A place that holds volumes.
@@ -82,7 +103,7 @@ class Backing:
     thin: bool = True
     health: str = "ONLINE"
     kind: str = ""
-    volumes: dict[str, Volume] = field(default_factory=dict)
+    volumes: Volumes = field(default_factory=Volumes)
     siblings: list[Backing] = field(default_factory=list)
     inventory: dict[str, int] = field(default_factory=dict)
     """Datasets that are no volumes (name → referenced bytes), for scans."""
@@ -231,17 +252,14 @@ class Storages:
 
     def free_name(self, storage: str, node: str, vmid: int, format: str, prefix: str = "vm") -> str:
         """The lowest free ``vm-<vmid>-disk-<n>`` in the naming scheme of the storage type."""
-        kind = self.definition(storage).type
+        files = storage_type(self.definition(storage).type).files
         backing = self.backing(storage, node)
-        taken = backing.volumes if backing is not None else {}
+        taken = backing.volumes.leaves if backing is not None else {}
+        suffixes = ("", ".raw", ".qcow2", ".vmdk", ".subvol")
         for number in itertools.count():
-            base = f"{prefix}-{vmid}-disk-{number}"
-            if kind in {"dir", "nfs", "cifs", "btrfs", "cephfs"}:
-                suffixes = ("raw", "qcow2", "vmdk", "subvol")
-                if not any(f"{vmid}/{base}.{suffix}" in taken for suffix in suffixes):
-                    return f"{vmid}/{base}.{format}"
-            elif base not in taken:
-                return base
+            stems = [f"{kind}-{vmid}-disk-{number}" for kind in ("vm", "base", "subvol", "basevol")]
+            if not any(stem + suffix in taken for stem in stems for suffix in suffixes):
+                return f"{vmid}/{prefix}-{vmid}-disk-{number}.{format}" if files else f"{prefix}-{vmid}-disk-{number}"
         raise AssertionError("unreachable")
 
     def new_guid(self) -> int:

@@ -141,6 +141,17 @@ def test_a_pool_that_storages_share_is_told_once() -> None:
     assert used["a1"]["avail"] == used["b1"]["avail"] == 80 * 2**30
 
 
+@pytest.mark.parametrize("storage", ["local-zfs", "shared"])
+def test_a_free_name_respects_linked_clones_and_templates(storage: str) -> None:
+    guests = {
+        900: {"node": "pve1", "disk": f"{storage}:4G", "template": True}, 101: {"node": "pve1", "clone_of": 900}
+    }  # fmt: skip
+    storages = Lab.from_dict({"nodes": ["pve1"], "guests": guests}).cluster.storages
+    for vmid in (900, 101):
+        assert storages.free_name(storage, "pve1", vmid, "raw").endswith((f"vm-{vmid}-disk-1", f"vm-{vmid}-disk-1.raw"))
+    assert storages.free_name(storage, "pve1", 102, "raw").endswith(("vm-102-disk-0", "vm-102-disk-0.raw"))
+
+
 # ---------------------------------------------------------------- who sees what
 
 
