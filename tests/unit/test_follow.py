@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ansible_collections.pve.mobility.plugins.module_utils.api.tasks import TaskStatus
 from ansible_collections.pve.mobility.plugins.module_utils.execution.follow import (
     HA_SILENCE,

@@ -21,7 +21,6 @@ _STATE = re.compile(rf"^migration completed, transferred {_SIZE} VM-state")
 _ESTIMATE = re.compile(rf"^total estimated size is {_SIZE}")
 _ZFS = re.compile(rf"^\d\d:\d\d:\d\d +{_SIZE} +(\S+@\S+)")
 _DD = re.compile(r"^(\d+) bytes .*copied,")
-_OFFLINE_VOLUME = re.compile(r"^(?:copying local disk images|full send of|send from|successfully imported)")
 _FINISHING = re.compile(r"^(?:migration status: completed|stopping NBD|switched)", re.IGNORECASE)
 _STARTING = re.compile(r"^starting migration of (?:VM|CT) \d+ to node '([^']+)'")
 
@@ -54,6 +53,7 @@ class Progress:
     _memory: int = 0
     _volumes: int = 0
     _stream: int = 0
+    _imported: bool = False
     _at: float | None = None
 
     @property
@@ -105,12 +105,11 @@ class Progress:
         elif match := _STATE.match(text):
             self._memory = _bytes(match[1], match[2])
         elif match := _ESTIMATE.match(text):
-            self._next_volume()
             self._enter(Phase.DISKS, 0, _bytes(match[1], match[2]))
         elif match := _ZFS.match(text):
             self._stream = _bytes(match[1], match[2])
             self._enter(Phase.DISKS, self._stream, max(self.total, self._stream))
-        elif match := _DD.match(text):
+        elif (match := _DD.match(text)) and not self._imported:
             self._stream = int(match[1])
             self._enter(Phase.DISKS, self._stream, self.total if self.total >= self._stream else 0)
         elif match := _STARTING.match(text):
@@ -119,17 +118,19 @@ class Progress:
         elif text.startswith(("shutdown CT", "shutdown VM")):
             self.phase = Phase.SHUTDOWN
         elif text.startswith("successfully imported"):
-            self._next_volume()
+            # A stream that is done within a second shows its estimate only.
+            self._volumes += self._stream or self.total
+            self._stream, self._imported = 0, True
+            self.done, self.total = 0, 0
+        elif text.startswith("volume '"):
+            # Until here both ends of the copy have reported the same bytes.
+            self._imported = False
         elif _FINISHING.match(text) or text.startswith(("start final cleanup", "start container on")):
             self.phase, self.done, self.total = Phase.FINISHING, 0, 0
         return False
 
     def _enter(self, phase: Phase, done: int, total: int) -> None:
         self.phase, self.done, self.total = phase, done, total
-
-    def _next_volume(self) -> None:
-        self._volumes += self._stream
-        self._stream = 0
 
 
 def _bytes(number: str, unit: str) -> int:

@@ -100,21 +100,20 @@ def unstamped(line: str) -> str:
     return _STAMP.sub("", line).strip()
 
 
+_DURATION = re.compile(r"^(?:ERROR: )?migration (?:aborted|problems) \(duration [\d:]+\): ")
 _GENERAL = re.compile(
-    r"^(?:ERROR: )?(migration (?:aborted|problems|finished with problems)"
+    r"^(?:ERROR: )?(?:migration (?:aborted|problems|finished with problems)"
     r"|Problem found while scanning volumes - can't migrate (?:VM|CT)"
-    r"|can't migrate CT - check log|aborting phase .*|migration finished with problems)",
+    r"|can't migrate CT - check log|aborting phase |writing to tunnel failed|#)",
     re.IGNORECASE,
 )
+_TROUBLE = r"fail|error|can't|cannot|could not|unable|refus|too old|does not exist|not available|already running"
 _CAUSES = (
     re.compile(r"^can't (?:migrate|live migrate) local .*"),
-    re.compile(
-        r"^\[\S+\] (?!WARN|query-).*(?:error|fail|too old|does not exist|not available|can't|cannot|refus).*",
-        re.IGNORECASE,
-    ),
+    re.compile(rf"^\[\S+\] .*(?:{_TROUBLE}).*", re.IGNORECASE),
+    re.compile(r"^could not get .*"),
     re.compile(r"^ERROR: .*"),
-    re.compile(r"^command '.*' failed: .*"),
-    re.compile(r".*\b(?:failed|error|can't|cannot|unable|refusing)\b.*", re.IGNORECASE),
+    re.compile(rf"^(?!command ').*(?:{_TROUBLE}).*", re.IGNORECASE),
 )
 
 
@@ -125,19 +124,13 @@ def cause(lines: list[str], exitstatus: str | None) -> str:
     """
     if exitstatus == "unexpected status":
         return "the task was killed, or its node restarted (unexpected status)"
-    texts = [unstamped(line) for line in lines if not _FINAL.match(line)]
+    texts = [_DURATION.sub("ERROR: ", unstamped(line)) for line in lines if not _FINAL.match(line)]
     for pattern in _CAUSES:
-        for text in texts:
+        for number, text in enumerate(texts):
             if pattern.match(text) and not _GENERAL.match(text):
-                return _polished(text)
-    return _polished(exitstatus or (texts[-1] if texts else "no reason given"))
-
-
-def _polished(text: str) -> str:
-    text = text.removeprefix("ERROR: ")
-    # ``migration aborted (duration 00:00:01): Can't connect …`` and the like carry the cause behind the colon.
-    text = re.sub(r"^migration (?:aborted|problems) \(duration [\d:]+\): ", "", text)
-    return " ".join(text.split())
+                reasons = [item for item in texts[number + 1 :] if item.startswith("- ")] if text.endswith(":") else []
+                return " ".join(f"{text.removeprefix('ERROR: ')} {'; '.join(r[2:] for r in reasons)}".split())
+    return " ".join((exitstatus or "no reason given").split())
 
 
 def tail(lines: list[str], count: int = 10) -> list[str]:

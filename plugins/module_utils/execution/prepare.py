@@ -9,7 +9,7 @@ precondition, the HA manager's status for HA guests, and the guest's replication
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.pve.mobility.plugins.module_utils.api import tasks
@@ -102,7 +102,7 @@ def under_way(session: Session, guest: Guest, ha: HaStatus | None) -> Moving | N
             return _moving(guest, service.node, service.target, ha=True)
     if guest.lock != "migrate":
         return None
-    for node in dict.fromkeys((guest.node, *_other_nodes(session, guest))):
+    for node in _nodes_of_task(session, guest):
         for row in tasks.listed(session, node, vmid=guest.vmid, limit=10):
             if row.get("type") in MOVE_TASKS and row.get("status", "RUNNING") == "RUNNING":
                 return _from_task(session, guest, Upid.parse(str(row["upid"])))
@@ -114,14 +114,13 @@ def under_way(session: Session, guest: Guest, ha: HaStatus | None) -> Moving | N
     )
 
 
-def _other_nodes(session: Session, guest: Guest) -> list[str]:
+def _nodes_of_task(session: Session, guest: Guest) -> Iterator[str]:
     """After the switchover the configuration is on the target while the task still runs on the source."""
-    rows = session.get("/cluster/tasks") or ()
-    return [
-        str(row["node"])
-        for row in rows
-        if row.get("type") in MOVE_TASKS and str(row.get("id")) == str(guest.vmid) and not row.get("endtime")
-    ]
+    yield guest.node
+    for row in session.get("/cluster/tasks") or ():
+        ours = row.get("type") in MOVE_TASKS and str(row.get("id")) == str(guest.vmid) and not row.get("endtime")
+        if ours and row["node"] != guest.node:
+            yield str(row["node"])
 
 
 def _from_task(session: Session, guest: Guest, upid: Upid) -> Moving:
