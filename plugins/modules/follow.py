@@ -90,6 +90,10 @@ guests:
       description: V(running), V(done), V(failed), or V(idle) when nothing moves it.
       type: str
       sample: running
+    summary:
+      description: The same as a sentence.
+      type: str
+      sample: 104 billing-db moved from pve1 to pve3 in 552 s, paused for 64 ms
     source:
       description: The node from which it moves.
       type: str

@@ -19,6 +19,9 @@ from tools.area import AREA
 BUNDLE = "ansible==14.5.0"
 """The bundle that brings community.proxmox 2.0.0."""
 MODULE = "community.proxmox.proxmox_kvm"
+FAILURE = (
+    "online migrate failure - migration status error: failed - Unable to write to socket: Connection reset by peer"
+)
 SPEED = 1.0
 """Its waiting is counted in turns of a real second, so the lab runs in real time for a fair comparison."""
 
@@ -49,7 +52,7 @@ def _jobs(lab: Lab, prefix: str, collections: Path | None) -> dict[str, float]:
     ha = _move(lab, 101, "pve2", collections)
     note("ha_move", ha)
     figures[f"{prefix}ha_false_success"] = float(ha.result.get("changed", False) and _node(lab, 101) != "pve2")
-    lab.control("POST", "/fault", {"task": "qmigrate", "vmid": 102, "phase": "memory", "effect": "fail"})
+    lab.control("POST", "/fault", {"task": "qmigrate", "vmid": 102, "phase": "memory", "effect": {"fail": FAILURE}})
     failing = _move(lab, 102, "pve2", collections)
     note("failing", failing)
     figures[f"{prefix}failing_says_timeout"] = float("timeout" in str(failing.result.get("msg", "")).lower())
@@ -74,7 +77,7 @@ def _move(lab: Lab, vmid: int, target: str, collections: Path | None) -> Cost:
 
 def _node(lab: Lab, vmid: int) -> str:
     """Where the lab really has the guest, at the moment of asking."""
-    return str(lab.control("GET", f"/guest/{vmid}")["node"])
+    return str(next(row["node"] for row in lab.api("/cluster/resources?type=vm") if row["vmid"] == vmid))
 
 
 def _fetch() -> Path | None:

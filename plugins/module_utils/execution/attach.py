@@ -75,7 +75,13 @@ class WatchedGuest:
         if self.follower is None:
             assert self.idle is not None
             guest = self.idle
-            return {"vmid": guest.vmid, "name": guest.name, "state": "idle", "node": guest.node}
+            return {
+                "vmid": guest.vmid,
+                "name": guest.name,
+                "state": "idle",
+                "node": guest.node,
+                "summary": f"{guest.label} is on {guest.node}; nothing moves it",
+            }
         moving = self.follower.moving
         row: dict[str, Any] = {
             "vmid": moving.vmid,
@@ -87,16 +93,25 @@ class WatchedGuest:
             "elapsed_s": round(max(0.0, self.clock.monotonic() - moving.asked_at), 1),
         }
         if self.error is not None:
-            return row | {"state": "failed", "msg": self.error.message, "failure": self.error.failure()}
+            message = self.error.message
+            return row | {"state": "failed", "msg": message, "summary": message, "failure": self.error.failure()}
         if self.verdict is not None:
-            return row | {"state": "done"} | outcome.moved(self.follower, self.verdict)
+            ended = outcome.moved(self.follower, self.verdict)
+            return row | ended | {"state": "done", "summary": _summary(moving, ended)}
         waiting = moving.ha and moving.task is None
         return row | {
             "state": "running",
+            "summary": f"{moving.label} is still moving from {moving.source} to {moving.target}",
             "waiting_for_ha": waiting,
             "progress": progress_values(self.follower.progress),
             "follow": moving.as_dict(),
         }
+
+
+def _summary(moving: Moving, ended: Mapping[str, Any]) -> str:
+    pause = ended["downtime_ms"]
+    paused = f", paused for {pause} ms" if pause is not None else ""
+    return f"{moving.label} moved from {moving.source} to {moving.target} in {ended['duration_s']:.0f} s{paused}"
 
 
 @dataclass(slots=True)

@@ -1,0 +1,217 @@
+# SPDX-FileCopyrightText: 2026 pve.mobility contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``migrate`` when things go wrong: each failure says what, where, how to fix, and where the guest is now."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from tests.integration.clusters import VARIABLES, cluster
+from tests.integration.harness import HERE, Lab, Outcome, play, running_lab
+
+
+def run(name: str, lab: Lab, environment: dict[str, str] | None = None, **variables: Any) -> Outcome:
+    path = HERE / "playbooks" / f"{name}.yml"
+    return play(path, lab, variables={**VARIABLES, **variables}, environment=environment)
+
+
+def order(do: str, **body: Any) -> dict[str, Any]:
+    """Something to be done to the cluster before the playbook's move."""
+    return {"do": do, "body": body}
+
+
+MAINTENANCE = ["ha-manager", "crm-command", "node-maintenance", "enable", "pve2"]
+
+FAILING: dict[str, dict[str, Any]] = {
+    "a task that fails": {
+        "before": [
+            order("fault", task="qmigrate", vmid=100, phase="memory", effect={"fail": "migration status error: failed"})
+        ],
+        "move": {"guest": 100, "target": "pve2"},
+        "kind": "task_failed",
+        "words": [
+            "migration status error: failed",
+            "UPID:pve1:",
+            "is on pve1 and runs",
+            "no lock and no leftover disk",
+        ],
+        "same_in_check_mode": False,
+    },
+    "a container's task that fails": {
+        "before": [order("fault", task="vzmigrate", vmid=200, effect={"fail": "no such thing"})],
+        "move": {"guest": 200, "target": "pve2"},
+        "kind": "task_failed",
+        "words": ["no such thing", "is on pve1"],
+        "same_in_check_mode": False,
+    },
+    "a task that is killed": {
+        "before": [order("fault", task="qmigrate", vmid=100, phase="memory", effect="kill")],
+        "move": {"guest": 100, "target": "pve2"},
+        "kind": "task_failed",
+        "words": ["was killed", "is on pve1 and runs", "a lock remains (migrate)"],
+        "same_in_check_mode": False,
+    },
+    "a stuck lock": {
+        "cluster": {100: {"lock": "migrate"}},
+        "move": {"guest": 100, "target": "pve2"},
+        "kind": "locked",
+        "words": ["no migration task runs", "qm unlock 100", "Nothing was changed"],
+    },
+    "a backup in progress": {
+        "cluster": {100: {"lock": "backup"}},
+        "move": {"guest": 100, "target": "pve2"},
+        "kind": "locked",
+        "words": ["locked (backup)"],
+    },
+    "a target that is offline": {
+        "before": [order("node", node="pve2", action="power-off"), order("advance", seconds=20)],
+        "move": {"guest": 100, "target": "pve2"},
+        "kind": "blocked",
+        "words": ["node-offline", "pve2 is offline"],
+    },
+    "no quorum": {
+        "before": [
+            order("node", node="pve2", action="power-off"),
+            order("node", node="pve3", action="power-off"),
+            order("advance", seconds=20),
+        ],
+        "move": {"guest": 101, "target": "pve2", "preflight": "skip"},
+        "kind": "no_quorum",
+        "words": ["no quorum", "majority"],
+    },
+    "an HA manager that does nothing": {
+        "before": [order("fault", ha="never-acts", sid="vm:110")],
+        "move": {"guest": 110, "target": "pve2"},
+        "kind": "task_failed",
+        "words": ["did not act", "is on pve1 and runs"],
+        "same_in_check_mode": False,
+    },
+    "an HA manager that forgets": {
+        "before": [order("fault", ha="drop", sid="vm:110")],
+        "move": {"guest": 110, "target": "pve2"},
+        "kind": "task_failed",
+        "words": ["did not act", "is on pve1 and runs"],
+        "same_in_check_mode": False,
+    },
+    "a local resource manager that fails": {
+        "before": [order("fault", ha="lrm-fails", sid="vm:110")],
+        "move": {"guest": 110, "target": "pve2"},
+        "kind": "task_failed",
+        "words": ["without starting a migration task", "is on pve1 and runs"],
+        "same_in_check_mode": False,
+    },
+    "an HA move whose task fails": {
+        "before": [order("fault", task="qmigrate", vmid=110, phase="memory", effect={"fail": "no luck today"})],
+        "move": {"guest": 110, "target": "pve2"},
+        "kind": "task_failed",
+        "words": ["no luck today", "is on pve1 and runs"],
+        "same_in_check_mode": False,
+    },
+    "HA towards a node in maintenance": {
+        "before": [order("shell", node="pve1", argv=MAINTENANCE), order("advance", seconds=60)],
+        "move": {"guest": 110, "target": "pve2"},
+        "kind": "blocked",
+        "words": ["node-maintenance", "pve2"],
+    },
+    "a service in error": {
+        "cluster": {110: {"ha": {"status": "error"}}},
+        "move": {"guest": 110, "target": "pve2"},
+        "kind": "blocked",
+        "words": ["ha-error", "vm:110"],
+    },
+}
+
+
+@pytest.mark.parametrize("case", FAILING)
+def test_failure(case: str) -> None:
+    values = dict(FAILING[case])
+    changes: dict[int, dict[str, Any]] = values.pop("cluster", {})
+    whole = cluster()
+    whole["guests"] = {vmid: {**row, **changes.get(vmid, {})} for vmid, row in whole["guests"].items()}
+    with running_lab(whole) as lab:
+        outcome = run("refused", lab, **values)
+        assert outcome.code == 0, outcome.text
+
+
+def test_warnings_are_a_success() -> None:
+    with running_lab(cluster(faults=[{"task": "qmigrate", "effect": {"warnings": 1}}])) as lab:
+        outcome = run("warned", lab)
+        assert outcome.code == 0, outcome.text
+
+
+def test_a_timeout_leaves_the_move_running_and_the_next_run_adopts_it() -> None:
+    with running_lab(cluster(datacenter={"bwlimit": {"migration": 40960}})) as lab:
+        outcome = run("timeout", lab)
+        assert outcome.code == 0, outcome.text
+
+
+def test_a_move_to_another_node_is_a_conflict() -> None:
+    with running_lab(cluster(datacenter={"bwlimit": {"migration": 40960}})) as lab:
+        outcome = run("conflict", lab)
+        assert outcome.code == 0, outcome.text
+
+
+def test_cancelled_on_timeout() -> None:
+    with running_lab(cluster(datacenter={"bwlimit": {"migration": 20480}})) as lab:
+        outcome = run("cancelled", lab)
+        assert outcome.code == 0, outcome.text
+
+
+@pytest.mark.parametrize("cut", ["before", "after"])
+def test_a_request_without_an_answer_is_never_sent_twice(cut: str) -> None:
+    fault = {"match": {"method": "POST", "path": "/migrate$"}, "effect": {"cut": cut}, "count": 1}
+    with running_lab(cluster(faults=[fault])) as lab:
+        outcome = run("unanswered", lab, started=cut == "after")
+        assert outcome.code == 0, outcome.text
+        posts = [row for row in lab.requests() if row["method"] == "POST" and row["path"].endswith("/migrate")]
+        assert len(posts) == 1
+
+
+@pytest.mark.parametrize("action", ["power-off", "cut", "proxy-stop"])
+def test_the_api_host_dies_in_mid_move(action: str) -> None:
+    # pve3 is asked first; it is neither source nor target.
+    with running_lab(cluster(datacenter={"bwlimit": {"migration": 40960}})) as lab:
+        hosts = lab.info["hosts"]
+
+        def villain() -> None:
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline and not lab.writes():
+                time.sleep(0.05)
+            lab.control("POST", "/node", {"node": "pve3", "action": action})
+
+        thread = threading.Thread(target=villain)
+        thread.start()
+        outcome = run(
+            "plain_move", lab, environment={"PROXMOX_HOST": ",".join([hosts[2], hosts[0]]), "PROXMOX_API_TIMEOUT": "2"}
+        )
+        thread.join()
+        assert outcome.code == 0, outcome.text
+
+
+@pytest.mark.parametrize("release", ["8.4", "9.0", "9.1", "9.2", "9.9"])
+def test_every_release(release: str) -> None:
+    whole = cluster(node_defaults={"release": float(release)})
+    if release == "8.4":
+        whole["ha"] = {"settled": True}
+    with running_lab(whole) as lab:
+        for name in ("vm_online", "container_restart", "ha_move"):
+            outcome = run(name, lab)
+            assert outcome.code == 0, outcome.text
+
+
+def test_conntrack_needs_a_release_that_knows_it() -> None:
+    whole = cluster(node_defaults={"release": 8.4}, ha={"settled": True})
+    with running_lab(whole) as lab:
+        outcome = run(
+            "refused",
+            lab,
+            move={"guest": 100, "target": "pve2", "with_conntrack_state": True},
+            kind="unsupported",
+            words=["9.0", "8.4"],
+            same_in_check_mode=False,
+        )
+        assert outcome.code == 0, outcome.text
