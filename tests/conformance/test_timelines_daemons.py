@@ -110,3 +110,55 @@ def test_reloading_harms_nothing(lab: Lab) -> None:
         assert values(before[endpoint]) == values(after[endpoint]) == [200]
         assert values(recorded(RELOAD, endpoint, 6.09, 40.0)) == [200]
     assert lab.wait_task(task.upid) == "OK"
+
+
+# ---------------------------------------------------------------- a real migration
+
+LOCAL_DISK = {
+    "nodes": {"pve1": {}, "pve2": {}, "pve3": {}},
+    "storages": {"dira": {"type": "dir", "path": "/srv/dira", "content": ["images"]}},
+    "guests": {"110": {"node": "pve1", "memory": 64, "running": True, "scsi0": {"storage": "dira", "size": "1G"}}},
+}
+
+
+@pytest.fixture
+def busy() -> Lab:
+    return Lab.from_dict(LOCAL_DISK)
+
+
+def migrate(lab: Lab, bwlimit: int) -> str:
+    params = {"target": "pve2", "online": 1, "with-local-disks": 1, "bwlimit": bwlimit}
+    upid: str = lab.post("/nodes/pve1/qemu/110/migrate", params)
+    return upid
+
+
+def test_restarting_pveproxy_does_not_touch_a_migration(busy: Lab) -> None:
+    upid = migrate(busy, 12000)
+    busy.advance(6.75)
+    act(busy, "proxy-restart")
+    assert busy.wait_task(upid) == "OK"
+    assert busy.get("/nodes/pve2/qemu/110/status/current", node="pve2")["status"] == "running"
+
+
+def test_restarting_pvedaemon_ends_a_migration_with_problems(busy: Lab) -> None:
+    upid = migrate(busy, 12000)
+    busy.advance(20.5)
+    lock = {"lock": lambda: busy.get("/nodes/pve1/qemu/110/config", node="pve1").get("lock")}
+    act(busy, "daemon-restart")
+    seen = poll(busy, lock, 10)["lock"]
+    assert values(seen) == ["migrate", None]
+    assert abs(seen[-1].at - (23.84 - 20.52)) <= 2 * GRAIN
+    status = busy.get(f"/nodes/pve1/tasks/{upid}/status")
+    assert (status["status"], status["exitstatus"]) == ("stopped", "migration problems")
+    guest = busy.get("/nodes/pve1/qemu/110/status/current")
+    assert (guest["status"], guest["qmpstatus"]) == ("running", "running")
+    assert not busy.get("/nodes/pve2/storage/dira/content")
+
+
+def test_reloading_the_daemons_does_not_touch_a_migration(busy: Lab) -> None:
+    upid = migrate(busy, 30000)
+    busy.advance(6)
+    act(busy, "daemon-reload")
+    busy.advance(7)
+    act(busy, "proxy-reload")
+    assert busy.wait_task(upid) == "OK"
