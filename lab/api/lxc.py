@@ -25,8 +25,8 @@ _CONFIG = check(
     any_of=True,
 )  # fmt: skip
 _CHILDREN = (
-    "config pending status vncproxy termproxy vncwebsocket spiceproxy migrate clone rrd rrddata firewall snapshot resize "
-    "interfaces"
+    "config pending status vncproxy termproxy vncwebsocket spiceproxy migrate clone rrd rrddata firewall snapshot "
+    "resize interfaces"
 ).split()
 
 

@@ -137,9 +137,7 @@ def vm_status_current(call: Call) -> dict[str, Any]:
 
 def fork(call: Call, type: str, worker: Any) -> str:
     """Start a worker for the guest of a call; its UPID."""
-    return call.cluster.tasks.fork_worker(
-        call.node, type, str(call["vmid"]), call.identity.authuser, worker
-    ).upid
+    return call.cluster.tasks.fork_worker(call.node, type, str(call["vmid"]), call.identity.authuser, worker).upid
 
 
 @route(
@@ -156,8 +154,10 @@ def vm_start(call: Call) -> str:
     found = call.cluster.guest(vmid)
     if found is not None and found.node == call.node.name and call.cluster.ha.managed(found):
         return ask_ha(call, "start")
-    return fork(call, "qmstart",
-                lambda task: start_vm(call.cluster, call.node, vmid, task, skiplock=skip, machine=call.get("machine")))  # fmt: skip
+    machine = call.get("machine")
+    return fork(
+        call, "qmstart", lambda task: start_vm(call.cluster, call.node, vmid, task, skiplock=skip, machine=machine)
+    )
 
 
 @route(

@@ -154,9 +154,7 @@ def _apply(
             config.current[key] = value
 
 
-def _remove(
-    cluster: Cluster, node: Node, type: str, vmid: int, config: GuestConfig, key: str, force: bool
-) -> None:
+def _remove(cluster: Cluster, node: Node, type: str, vmid: int, config: GuestConfig, key: str, force: bool) -> None:
     """A disk that is removed stays as unusedN, unless by force; an unused one is destroyed."""
     value = config.current.pop(key, None)
     if value is None:
@@ -188,9 +186,7 @@ def add_unused(config: GuestConfig, volid: str) -> str:
     return key
 
 
-def _set_disk(
-    cluster: Cluster, node: Node, type: str, vmid: int, config: GuestConfig, key: str, value: str
-) -> None:
+def _set_disk(cluster: Cluster, node: Node, type: str, vmid: int, config: GuestConfig, key: str, value: str) -> None:
     drive = parse_drive(key, value)
     old = config.current.get(key)
     if old is not None and parse_drive(key, old).volid != drive.volid:

@@ -37,7 +37,13 @@ def check_lock(config: GuestConfig, type: str) -> None:
 
 
 def locked(
-    cluster: Cluster, node: str, path: str, owner: Hashable, work: Sim, timeout: float = PATIENCE, task: Task | None = None
+    cluster: Cluster,
+    node: str,
+    path: str,
+    owner: Hashable,
+    work: Sim,
+    timeout: float = PATIENCE,
+    task: Task | None = None,
 ) -> Sim:
     """Do ``work`` while holding a lock (pve-common Tools.pm:lock_file_full).
 

@@ -148,7 +148,8 @@ def _bridges(cluster: Cluster, node: Node, vmid: int, config: GuestConfig) -> No
                 QEMU_EXITED,
                 f"bridge '{bridge}' does not exist",
                 f"kvm: -netdev type=tap,id={key},ifname={tap},script={script}/pve-bridge,"
-                f"downscript={script}/pve-bridgedown,vhost=on: network script {script}/pve-bridge failed with status 512",
+                f"downscript={script}/pve-bridgedown,vhost=on: "
+                f"network script {script}/pve-bridge failed with status 512",
             )
 
 
@@ -191,9 +192,7 @@ def _memory(cluster: Cluster, node: Node, vmid: int, config: GuestConfig) -> Non
         if entry is not None and other.vmid != vmid:
             taken += memory_used(cluster, other.vmid, guest_memory(cluster.config(entry), entry.type))
     if wanted > node.memory or memory_used(cluster, vmid, wanted) + taken > node.memory + node.swap:
-        raise StartFailure(
-            QEMU_EXITED, "kvm: cannot set up guest memory 'pc.ram': Cannot allocate memory"
-        )
+        raise StartFailure(QEMU_EXITED, "kvm: cannot set up guest memory 'pc.ram': Cannot allocate memory")
 
 
 def launch(cluster: Cluster, node: Node, entry: VmEntry, config: GuestConfig, machine: str = "") -> Running:

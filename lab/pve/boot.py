@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lab.guests.replication.scheduler import Replication
 from lab.ha.stack import HaStack
 from lab.pve.cluster import Cluster
 
@@ -25,3 +26,5 @@ def start_daemons(cluster: Cluster, states: Mapping[str, str] | None = None) -> 
             node.running.clear()
     cluster.ha = HaStack(cluster)
     cluster.statd.start()
+    cluster.replication = Replication(cluster)
+    cluster.replication.start()

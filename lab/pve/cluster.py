@@ -23,6 +23,7 @@ from lab.sim.engine import Engine, Sim
 from lab.sim.network import Network
 
 if TYPE_CHECKING:
+    from lab.guests.replication.scheduler import Replication
     from lab.ha.stack import HaStack
 
 CORO_DEAD_AFTER = 7.0
@@ -34,7 +35,7 @@ class Cluster:
 
     :ivar fs: /etc/pve. :ivar tasks: workers and their logs. :ivar storages: definitions and volumes.
     :ivar users: accounts, tokens and privileges. :ivar faults: what goes wrong on demand.
-    :ivar ha: the HA stack (set by the loader). :ivar statd: what the nodes' pvestatd told about guests and storages.
+    :ivar ha, replication: the HA stack and the replication schedulers (set by the loader). :ivar statd: what the nodes' pvestatd told about guests and storages.
     """
 
     def __init__(self, engine: Engine, name: str = "lab") -> None:
@@ -51,6 +52,7 @@ class Cluster:
         self.storages = Storages(self)
         self.faults = Faults()
         self.ha: HaStack
+        self.replication: Replication
         self.statd = Pvestatd(self)
         self.traits: dict[int, Traits] = {}
         self.file: dict[str, Any] = {}

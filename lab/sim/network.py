@@ -15,6 +15,9 @@ import simpy
 
 from lab.sim.engine import Engine, Sim
 
+MOMENT = 1e-6
+"""Seconds: what would take less is done at once, or the clock's precision would never let it end."""
+
 
 class Pipe:
     """Something with a bandwidth.
@@ -58,6 +61,10 @@ class Transfer:
     @property
     def remaining(self) -> float:
         return self.total - self.done
+
+    def complete(self) -> None:
+        """The last bytes have arrived."""
+        self._done = self.total
 
     def settle(self) -> None:
         self._done = self.done
@@ -117,7 +124,8 @@ class Network:
         """Max-min fair rates by progressive filling, then wait for the first transfer to end."""
         for transfer in self._active:
             transfer.settle()
-        for transfer in [t for t in self._active if t.remaining <= 1e-6]:
+        for transfer in [t for t in self._active if t.remaining <= max(1e-6, t.rate * MOMENT)]:
+            transfer.complete()
             self._close(transfer)
             transfer.finished.succeed()
         open_transfers = dict(self._active)
