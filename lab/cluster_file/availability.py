@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lab.cluster_file.guests import Guest
 from lab.cluster_file.reader import Map, as_names, as_text, fail, suggestion
 from lab.pve.cluster import Cluster
 from lab.pve.formats import Section, parse_property_string, print_section_config
-from lab.pve.storage import Snapshot, Volume
+from lab.pve.storage import Snapshot
 
 RESOURCE_STATES = ("started", "stopped", "enabled", "disabled", "ignored")
 _RESOURCE_KEYS = ("max_restart", "max_relocate", "comment", "failback", "group", "auto-rebalance")
@@ -145,11 +145,13 @@ def read_replication(top: Map, cluster: Cluster, guests: dict[int, Guest]) -> No
             fail(spec.where, "this job is already described by the guest's replicate")
         jobs[name] = spec
     sections = []
+    runs: list[_Run] = []
     for name, spec in jobs.items():
         match = re.fullmatch(r"(\d+)-(\d+)", name)
         if match is None or int(match[1]) not in guests:
             fail(spec.where, f"'{name}' is not the ID of a job such as 100-0 of a guest of this file")
-        sections.append(_job(name, spec, cluster, guests[int(match[1])]))
+        sections.append(_job(name, spec, cluster, guests[int(match[1])], runs))
+    _leave_copies(cluster, runs)
     if sections:
         cluster.fs.write("replication.cfg", print_section_config(sections, frozenset({"disable"})))
 
@@ -162,7 +164,17 @@ def _short_jobs(guest: Guest) -> dict[str, dict[str, Any]]:
     return {target: {} for target in as_names(guest.spec.at("replicate"), value or [])}
 
 
-def _job(name: str, spec: Map, cluster: Cluster, guest: Guest) -> Section:
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The last successful run of a job: which guest, to which node, when (Unix time), with which snapshot."""
+
+    guest: Guest
+    target: str
+    when: int
+    snapshot: str
+
+
+def _job(name: str, spec: Map, cluster: Cluster, guest: Guest, runs: list[_Run]) -> Section:
     target = spec.text("target")
     if target is None:
         fail(spec.where, "target is missing")
@@ -199,25 +211,22 @@ def _job(name: str, spec: Map, cluster: Cluster, guest: Guest) -> Section:
         state["last_try"] = now - int(last_try_age if last_try_age is not None else 60)
     guest.node.replication_state[name] = state
     if synced and copies:
-        _copy_volumes(cluster, guest, target, f"__replicate_{name}_{synced}__", synced)
+        runs.append(_Run(guest, target, synced, f"__replicate_{name}_{synced}__"))
     return Section("local", name, values)
 
 
-def _copy_volumes(cluster: Cluster, guest: Guest, target: str, snapshot: str, created: int) -> None:
-    """The replica as the last successful run left it: same volumes, same snapshots, same GUIDs."""
-    for key, (storage, volume) in guest.volumes.items():
-        if cluster.storages.definition(storage).type != "zfspool" or "cloudinit" in volume.name:
-            continue
-        if parse_property_string(guest.config.current.get(key, "")).get("replicate") == "0":
-            continue
-        backing = cluster.storages.backing(storage, target)
-        if backing is None:
-            continue
-        volume.snapshots.append(Snapshot(snapshot, cluster.storages.new_guid(), created, volume.used))
-        volume.dirty = int(volume.write_rate * (cluster.engine.epoch - created))
-        if volume.name in backing.volumes:
-            copy: Volume = backing.volumes[volume.name]
-            copy.snapshots.append(replace(volume.snapshots[-1]))
-        else:
-            copy = replace(volume, snapshots=[replace(snap) for snap in volume.snapshots], dirty=0)
-            backing.volumes[volume.name] = copy
+def _leave_copies(cluster: Cluster, runs: list[_Run]) -> None:
+    """The replicas as the last runs left them: same volumes, same snapshots up to that moment, same GUIDs."""
+    for run in sorted(runs, key=lambda item: item.when):
+        for key, (storage, volume) in run.guest.volumes.items():
+            value = run.guest.config.current.get(key, "")
+            if cluster.storages.definition(storage).type != "zfspool" or "cloudinit" in volume.name:
+                continue
+            backing = cluster.storages.backing(storage, run.target)
+            if backing is None or parse_property_string(value).get("replicate") == "0":
+                continue
+            volume.snapshots.append(Snapshot(run.snapshot, cluster.storages.new_guid(), run.when, volume.used))
+            volume.snapshots.sort(key=lambda item: item.created)
+            volume.dirty = int(volume.write_rate * (cluster.engine.epoch - run.when))
+            copies = [replace(snapshot) for snapshot in volume.snapshots if snapshot.created <= run.when]
+            backing.volumes[volume.name] = replace(volume, snapshots=copies, dirty=0)

@@ -126,6 +126,19 @@ def test_a_replicated_guest_has_its_copies_on_the_targets() -> None:
     assert cluster.nodes["pve1"].replication_state["100-0"]["last_sync"] == synced
 
 
+def test_snapshots_of_several_jobs_stand_in_the_order_of_their_time() -> None:
+    replicate = {"pve2": {"last_sync": "5m"}, "pve3": {"last_sync": "20m"}}
+    guest = {"node": "pve1", "disk": "local-zfs:10G", "replicate": replicate, "snapshots": {"mine": {"age": "1h"}}}
+    cluster = load(_minimal(guests={100: guest}))
+    jobs = {}
+    for node in cluster.nodes:
+        volume = cluster.storages.find("local-zfs:vm-100-disk-0", node)
+        assert volume is not None
+        jobs[node] = [snapshot.name[:17] for snapshot in volume.snapshots]
+    older, newer = "__replicate_100-1", "__replicate_100-0"
+    assert jobs == {"pve1": ["mine", older, newer], "pve2": ["mine", older, newer], "pve3": ["mine", older]}
+
+
 def test_snapshots_are_in_the_configuration_and_on_the_volumes() -> None:
     guest = {"node": "pve1", "disk": "local-zfs:8G", "snapshots": {"one": {"age": "2d"}, "two": {"ram": True}}}
     cluster = load(_minimal(guests={100: guest}))
