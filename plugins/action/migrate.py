@@ -44,7 +44,8 @@ class ActionModule(ActionBase):
         row = answer["guests"][0]
         match row["state"]:
             case "done":
-                return {**started, **{key: value for key, value in row.items() if key in started}}
+                kept = {key: value for key, value in row.items() if key in started}
+                return {**started, **kept, **({"warnings": row["warnings"]} if row["warnings"] else {})}
             case "failed":
                 failure = dict(row["failure"])
                 findings = failure.pop("findings", started.get("findings", []))

@@ -45,7 +45,11 @@ def spec(**own: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def run(module: AnsibleModule, work: Callable[[Session, Clock], dict[str, Any]]) -> NoReturn:
     """Do the work with a session and end the module; each error becomes one sentence and its facts."""
     try:
-        module.exit_json(**work(Session(from_options(module.params)), Clock()))
+        result = work(Session(from_options(module.params)), Clock())
+        # The key belongs to Ansible: it shows what is in it, and keeps it in the registered result.
+        for text in result.pop("warnings", ()):
+            module.warn(text)
+        module.exit_json(**result)
     except MobilityError as error:
         failure = error.failure()
         findings = failure.pop("findings", [])

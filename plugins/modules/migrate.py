@@ -254,10 +254,10 @@ rate_bytes_s:
   sample: 229531766
 warnings:
   description: Warnings of a task that ended well, and problems after the guest had arrived.
-  returned: success
+  returned: when there are any
   type: list
   elements: str
-  sample: []
+  sample: ["The move ended with a problem after the guest had arrived: can't deactivate LV"]
 findings:
   description: What was found before the move.
   returned: always

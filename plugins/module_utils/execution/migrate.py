@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.pve.mobility.plugins.module_utils.api.clock import Clock
+from ansible_collections.pve.mobility.plugins.module_utils.api.errors import PermissionDenied
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
 from ansible_collections.pve.mobility.plugins.module_utils.execution import outcome
 from ansible_collections.pve.mobility.plugins.module_utils.execution.follow import Follower, HaRefused, State
@@ -67,16 +68,23 @@ class Migration:
 
     def _sync(self, decision: Decision) -> None:
         assert decision.facts is not None
-        if not decision.facts.replication:
-            job_to_sync(self.request, decision.facts, 0.0)
-            return
-        ha = decision.facts.ha
-        # The cluster's time, not the controller's: their clocks may differ.
-        now = ha.timestamp if ha is not None else self.session.get(f"/nodes/{decision.guest.node}/time").get("time", 0)
-        job = job_to_sync(self.request, decision.facts, float(now))
+        facts, moving = decision.facts, decision.moving
+        assert moving is not None
+        if facts.ha is not None:
+            moving.since = facts.ha.timestamp
+        elif facts.replication and self.request.sync_first is not False:
+            moving.since = self._cluster_time(moving.source)
+        job = job_to_sync(self.request, facts, moving.since)
         if job is not None:
             timeout = self.request.timeout or 86400.0
             sync(self.session, self.clock, job, self.clock.monotonic() + timeout, self.say)
+
+    def _cluster_time(self, node: str) -> int:
+        """Unix time in the cluster, whose clock may differ from the controller's; 0 when it may not be asked."""
+        try:
+            return int(self.session.get(f"/nodes/{node}/time").get("time", 0))
+        except PermissionDenied:
+            return 0
 
 
 def attached(handle: Mapping[str, Any]) -> Decision:
@@ -95,7 +103,7 @@ def run(migration: Migration, *, check: bool, wait: bool, handle: Mapping[str, A
     result = outcome.result(decision)
     if check:
         if decision.start and decision.facts is not None and migration.request.sync_first:
-            job_to_sync(migration.request, decision.facts, 0.0)
+            job_to_sync(migration.request, decision.facts, 0)
         return result
     moving = migration.begin(decision) if handle is None else decision.moving
     if moving is None:

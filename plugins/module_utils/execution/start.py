@@ -28,10 +28,13 @@ LOOK_EVERY = 2.0
 def start(session: Session, clock: Clock, request: MoveRequest, moving: Moving) -> Moving:
     """Ask for the move and note its task.
 
+    ``moving.since``, when it is known, is the cluster's time shortly before; else the guest's newest task is looked up,
+    so that after an unanswered request a new task can be told from an old one.
+
     :raises MobilityError: it was refused, or it is unknown whether it was accepted.
     """
     path = f"{moving.guest.path}/migrate"
-    before = _newest(session, moving) if len(session.connection.hosts) > 1 else None
+    before = _newest(session, moving) if not moving.since else None
     moving.asked_at = clock.monotonic()
     params = parameters(session, request, moving)
     try:
@@ -103,9 +106,9 @@ def _find_started(session: Session, clock: Clock, moving: Moving, before: str | 
     while True:
         try:
             for row in tasks.listed(session, moving.source, vmid=moving.vmid, limit=10):
-                if row["upid"] == before:
-                    break
                 upid = Upid.parse(str(row["upid"]))
+                if upid.text == before or upid.start < moving.since:
+                    break
                 if upid.type in wanted and _is_own(session, upid):
                     return upid
         except ApiError:

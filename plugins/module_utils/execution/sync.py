@@ -22,10 +22,10 @@ POLL = 5.0
 """Runs start at full minutes; polling faster brings nothing."""
 
 
-def job_to_sync(request: MoveRequest, facts: MoveFacts, now: float) -> ReplicationJob | None:
+def job_to_sync(request: MoveRequest, facts: MoveFacts, now: int) -> ReplicationJob | None:
     """The job to run first, None when there is none or its copy is fresh enough.
 
-    :param now: Unix time in the cluster.
+    :param now: Unix time in the cluster, 0 when it is not known: then every copy counts as old.
     :raises NotFound: ``sync_first: true`` without a job to the target.
     """
     if request.sync_first is False:
@@ -36,7 +36,7 @@ def job_to_sync(request: MoveRequest, facts: MoveFacts, now: float) -> Replicati
             what = f"its replication job {job.id} is disabled" if job else "it has no replication job to it"
             raise NotFound(f"{facts.guest.label} cannot be synced to {facts.target.name} first: {what}.")
         return None
-    if request.sync_first or now - job.last_sync > request.sync_max_age or job.running:
+    if request.sync_first or not now or now - job.last_sync > request.sync_max_age or job.running:
         return job
     return None
 
