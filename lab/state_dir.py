@@ -40,6 +40,7 @@ class StateError(Exception):
 def save(cluster: Cluster, folder: Path | str) -> None:
     """Write the state of a cluster; files that a former state left and this one lacks are removed."""
     root = Path(folder)
+    cluster.ha.flush()
     written: set[Path] = set()
     for path, text in cluster.fs.items():
         _write(root / "etc/pve" / path, text, written)

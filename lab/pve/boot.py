@@ -26,5 +26,6 @@ def start_daemons(cluster: Cluster, states: Mapping[str, str] | None = None) -> 
             node.running.clear()
     cluster.ha = HaStack(cluster)
     cluster.statd.start()
+    cluster.ha.start()
     cluster.replication = Replication(cluster)
     cluster.replication.start()
