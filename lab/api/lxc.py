@@ -30,7 +30,7 @@ _CHILDREN = (
 ).split()
 
 
-@route("GET", "/nodes/{node}/lxc", NODE)
+@route("GET", "/nodes/{node}/lxc", NODE, protected=True)
 def ct_list(call: Call) -> list[dict[str, Any]]:
     return [ct_status(call.cluster, item) for item in entries(call, "lxc")]
 
@@ -41,7 +41,7 @@ def ct_index(call: Call) -> list[dict[str, str]]:
     return [{"subdir": name} for name in _CHILDREN]
 
 
-@route("GET", "/nodes/{node}/lxc/{vmid}/config", NODE, VMID, opt("current", "boolean"), opt("snapshot"),
+@route("GET", "/nodes/{node}/lxc/{vmid}/config", NODE, VMID, opt("current", "boolean"), opt("snapshot", max_length=40),
        permission=AUDIT)  # fmt: skip
 def ct_config(call: Call) -> dict[str, Any]:
     return read_config(call, "lxc")
@@ -54,7 +54,7 @@ def ct_pending(call: Call) -> list[dict[str, Any]]:
 
 
 @route("PUT", "/nodes/{node}/lxc/{vmid}/config", NODE, VMID, opt("delete", format="pve-configid-list"),
-       opt("revert", format="pve-configid-list"), opt("digest", max_length=64), permission=_CONFIG, protected=True,
+       opt("revert", format="pve-configid-list"), opt("digest", max_length=40), permission=_CONFIG, protected=True,
        additional=True)  # fmt: skip
 def ct_config_put(call: Call) -> Sim:
     given = {key: value for key, value in call.params.items() if key not in {"node", "vmid"}}

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import lab.guests.shell  # noqa: F401  (registers commands)
 from lab.errors import BadParameters, Die
 from lab.guests.config import Change, change_vm
 from lab.guests.power import shutdown_vm, start_vm, stop_vm
@@ -49,7 +50,7 @@ def only_root(call: Call, *names: str) -> None:
             raise BadParameters({name: "Only root may use this option."})
 
 
-@route("GET", "/nodes/{node}/qemu", NODE, opt("full", "boolean"))
+@route("GET", "/nodes/{node}/qemu", NODE, opt("full", "boolean"), protected=True)
 def vm_list(call: Call) -> list[dict[str, Any]]:
     return [vm_status(call.cluster, item, bool(call.get("full"))) for item in entries(call, "qemu")]
 
@@ -62,7 +63,7 @@ def vm_index(_call: Call) -> list[dict[str, str]]:
 # ---------------------------------------------------------------- configuration
 
 
-@route("GET", "/nodes/{node}/qemu/{vmid}/config", NODE, VMID, opt("current", "boolean"), opt("snapshot"),
+@route("GET", "/nodes/{node}/qemu/{vmid}/config", NODE, VMID, opt("current", "boolean"), opt("snapshot", max_length=40),
        permission=AUDIT)  # fmt: skip
 def vm_config(call: Call) -> dict[str, Any]:
     return read_config(call, "qemu")
@@ -98,7 +99,7 @@ def _change(call: Call) -> Change:
 
 _CHANGE = (
     NODE, VMID, opt("delete", format="pve-configid-list"), opt("revert", format="pve-configid-list"),
-    opt("digest", max_length=64), opt("skiplock", "boolean"), opt("force", "boolean"),
+    opt("digest", max_length=40), opt("skiplock", "boolean"), opt("force", "boolean"),
 )  # fmt: skip
 
 
@@ -109,7 +110,7 @@ def vm_config_put(call: Call) -> Sim:
     yield from change_vm(call.cluster, call.node, call["vmid"], change, object())
 
 
-@route("POST", "/nodes/{node}/qemu/{vmid}/config", *_CHANGE, opt("background_delay", "integer"), permission=_CONFIG,
+@route("POST", "/nodes/{node}/qemu/{vmid}/config", *_CHANGE, opt("background_delay", "integer", minimum=1, maximum=30), permission=_CONFIG,
        protected=True, additional=True)  # fmt: skip
 def vm_config_post(call: Call) -> str:
     call.params.pop("background_delay", None)
@@ -141,7 +142,7 @@ def fork(call: Call, type: str, worker: Any) -> str:
 
 
 @route(
-    "POST", "/nodes/{node}/qemu/{vmid}/status/start", NODE, VMID, opt("skiplock", "boolean"), opt("stateuri"),
+    "POST", "/nodes/{node}/qemu/{vmid}/status/start", NODE, VMID, opt("skiplock", "boolean"), opt("stateuri", max_length=128),
     opt("migratedfrom", format="pve-node"), opt("migration_type", enum=("secure", "insecure")),
     opt("migration_network", format="CIDR"), opt("machine"), opt("force-cpu"), opt("targetstorage"),
     opt("timeout", "integer", minimum=0), opt("with-conntrack-state", "boolean", since=(9, 0)),

@@ -117,7 +117,7 @@ def _values(call: Call) -> dict[str, str]:
 
 
 @route("PUT", "/cluster/replication/{id}", _ID, *_SETTINGS, opt("digest", max_length=64),
-       opt("delete", format="pve-configid-list"), permission=_check_change, proxyto=None, protected=True)  # fmt: skip
+       opt("delete", format="pve-configid-list", max_length=4096), permission=_check_change, proxyto=None, protected=True)  # fmt: skip
 def update(call: Call) -> None:
     cluster, id = call.cluster, _normal(call["id"])
     job = jobs(cluster).get(id)
@@ -159,7 +159,7 @@ def delete(call: Call) -> None:
 # ---------------------------------------------------------------- what a node tells
 
 
-@route("GET", "/nodes/{node}/replication", NODE, opt("guest", "integer", format="pve-vmid", minimum=100),
+@route("GET", "/nodes/{node}/replication", NODE, opt("guest", "integer", format="pve-vmid", minimum=100, maximum=999_999_999),
        protected=True)  # fmt: skip
 def node_list(call: Call) -> list[dict[str, Any]]:
     reclaim(call.cluster, call.node)

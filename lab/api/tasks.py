@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from lab.errors import BadParameters, Forbidden
+from lab.http.formats import format_check
 from lab.http.message import Envelope
 from lab.http.router import Call, Param, opt, route
 from lab.pve.formats import split_list
@@ -20,7 +21,14 @@ _UPID = re.compile(
     r"([^:\s]*):([^:\s]+):"
 )
 _NO_FILE = [{"n": 1, "t": "unable to open file - No such file or directory"}]
+_STATUS_KINDS = frozenset({"ok", "error", "warning", "unknown"})
 _LIMITS = (opt("start", "integer", minimum=0), opt("limit", "integer", minimum=0))
+
+
+@format_check("pve-task-status-type")
+def _check_status_kind(value: str) -> None:
+    if value.lower() not in _STATUS_KINDS:
+        raise ValueError(f"invalid status '{value}'")
 
 
 @route(
@@ -56,7 +64,7 @@ def _filter(call: Call) -> Callable[[Task], bool]:
     auditor = call.may(f"/nodes/{call.node.name}", "Sys.Audit")
     user, type, vmid = call.get("userfilter"), call.get("typefilter"), call.get("vmid")
     since, until, errors = call.get("since"), call.get("until"), call.get("errors")
-    kinds = set(split_list(call.get("statusfilter")))
+    kinds = {kind.lower() for kind in split_list(call.get("statusfilter"))}
 
     def wanted(task: Task) -> bool:
         if not (auditor or owns(call, task)) or (user and user.lower() not in task.user.lower()):
@@ -163,16 +171,10 @@ def task_stop(call: Call) -> Sim:
     """SIGTERM, a look each second whether it has ended, SIGKILL after five (RESTEnvironment.pm:check_worker)."""
     task = _existing(call, "Sys.Modify")
     engine, tasks = call.cluster.engine, call.cluster.tasks
-    if not task.running:
-        return
     tasks.signal(task, Signal.TERM)
-    for _second in _seconds():
+    for _second in range(int(KILL_AFTER)):
         yield engine.sleep(1e-3)
-        if not task.running:
+        if task.exitstatus is not None:
             return
         yield engine.sleep(1.0)
     tasks.signal(task, Signal.KILL)
-
-
-def _seconds() -> Iterator[int]:
-    return iter(range(int(KILL_AFTER)))

@@ -27,6 +27,7 @@ _V3 = _V2 | frozenset("avx avx2 bmi1 bmi2 f16c fma abm movbe xsave aes".split())
 _V4 = _V3 | frozenset("avx512f avx512bw avx512cd avx512dq avx512vl".split())
 _SKYLAKE = _V3 | frozenset("clflushopt adx rdseed smap".split())
 MODEL_FLAGS: dict[str, frozenset[str]] = {
+    "kvm64": frozenset({"pni", "lahf_lm"}),
     "x86-64-v2": _V2, "x86-64-v2-AES": _V2 | {"aes"}, "x86-64-v3": _V3, "x86-64-v4": _V4,
     "SandyBridge": _V2 | {"aes", "avx"}, "IvyBridge": _V2 | {"aes", "avx", "f16c", "rdrand"},
     "Haswell": _V3, "Haswell-noTSX": _V3, "Broadwell": _V3 | {"adx", "rdseed"}, "Broadwell-noTSX": _V3 | {"adx"},

@@ -60,7 +60,7 @@ def _param(param: Param, known: dict[str, Any]) -> Iterator[str]:
     if list(param.enum or ()) != list(known.get("enum") or ()):
         yield f"enum is {known.get('enum')}"
     for attribute, key in _LIMITS:
-        if getattr(param, attribute) != known.get(key):
+        if getattr(param, attribute) != (float(known[key]) if key in known else None):
             yield f"{key} is {known.get(key)}"
 
 

@@ -83,7 +83,7 @@ class Mirrors:
         """QEMU's side: the disk, then what was written meanwhile, until little is left."""
         network, engine = self.m.cluster.network, self.m.engine
         left = job.size
-        while not self.cancelled.triggered:
+        while True:
             began = engine.env.now
             job.transfer = network.start(self.pipes, left, job.limit)
             yield job.transfer.finished | self.cancelled

@@ -121,7 +121,7 @@ def _ask_ha(cluster: Cluster, node: Node, entry: VmEntry, target: Node, user: Id
     def worker(task: Task) -> Sim:
         task.log(f"Requesting HA migration for {label} {entry.vmid} to node {target.name}")
         yield cluster.engine.sleep(0.8)
-        cluster.ha.request_migrate(sid, target.name)
+        cluster.ha.request_migrate(sid, target.name, task.log)
 
     return cluster.tasks.fork_worker(node, "hamigrate", str(entry.vmid), user.authuser, worker)
 

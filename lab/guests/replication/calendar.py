@@ -23,6 +23,8 @@ WORDS = {
     "yearly": "*-1-1 0:0", "annually": "*-1-1 0:0",
 }  # fmt: skip
 MOST_YEARS = 50
+Date = tuple[frozenset[int] | None, frozenset[int] | None, frozenset[int] | None]
+Time = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +58,13 @@ def parse_event(text: str) -> Event:
         rest.pop(0)
     if rest and rest[-1] == "UTC":
         rest.pop()
-    date: tuple[frozenset[int] | None, ...] = (None, None, None)
+    date: Date = (None, None, None)
     has_date = bool(rest) and "-" in rest[0]
     if has_date:
         date = _date(rest.pop(0), text)
     if rest and rest[0][0].isalpha():
         raise BadEvent(f"unable to parse calendar event at '{rest[0]}' - Context(\"weekday\")")
-    time = ((0,), (0,), (0,)) if weekdays is not None or has_date else None
+    time: Time | None = ((0,), (0,), (0,)) if weekdays is not None or has_date else None
     if rest:
         time = _time(rest.pop(0), text)
     if rest:
@@ -90,20 +92,21 @@ def _weekday(name: str) -> int | None:
     return None
 
 
-def _date(word: str, text: str) -> tuple[frozenset[int] | None, ...]:
+def _date(word: str, text: str) -> Date:
     parts = word.split("-")
     if len(parts) == 2:
         parts = ["*", *parts]
     if len(parts) != 3:
         raise BadEvent(f"unable to parse calendar event at '{text}' - Context(\"date\")")
     ranges = ((1970, 2199), (1, 12), (1, 31))
-    return tuple(
+    year, month, day = (
         None if part == "*" else frozenset(_values(part, *limits, text))
         for part, limits in zip(parts, ranges, strict=True)
     )
+    return year, month, day
 
 
-def _time(word: str, text: str) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+def _time(word: str, text: str) -> Time:
     parts = word.split(":")
     if len(parts) == 1:
         return tuple(range(24)), tuple(_values(parts[0], 0, 59, text)), (0,)
