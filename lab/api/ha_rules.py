@@ -102,7 +102,7 @@ def read_rule(call: Call) -> dict[str, Any]:
 def _check_options(call: Call, kind: str, required: tuple[str, ...]) -> None:
     """Which options there are depends on the type."""
     foreign = {name for other, names in _OF_TYPE.items() if other != kind for name in names}
-    errors = {name: UNKNOWN for name in sorted(foreign & call.params.keys())}
+    errors = dict.fromkeys(sorted(foreign & call.params.keys()), UNKNOWN)
     errors |= {name: MISSING for name in required if name not in call.params}
     if errors:
         raise BadParameters(errors)

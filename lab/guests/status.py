@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from lab.pve.formats import parse_property_string, parse_section_config
+from lab.pve.formats import parse_property_string
 from lab.pve.pvestatd import guest_values
 
 if TYPE_CHECKING:
@@ -97,19 +97,7 @@ def ct_current(cluster: Cluster, entry: VmEntry) -> dict[str, Any]:
 
 def ha_of(cluster: Cluster, entry: VmEntry) -> dict[str, Any]:
     """HA/Config.pm:get_service_status: whether the HA manager has the guest, and how it is."""
-    sid = f"{'ct' if entry.type == 'lxc' else 'vm'}:{entry.vmid}"
-    section = cluster.fs.parsed("ha/resources.cfg", parse_section_config).get(str(entry.vmid))
-    if section is None:
-        section = cluster.fs.parsed("ha/resources.cfg", parse_section_config).get(sid)
-    if section is None:
-        return {"managed": 0}
-    status: dict[str, Any] = {"managed": 1}
-    state = cluster.ha.guest_states().get(entry.vmid)
-    if state is not None:
-        status["state"] = state
-    if "group" in section.values:
-        status["group"] = section.values["group"]
-    return status
+    return cluster.ha.status_block(entry)
 
 
 def _uptime(cluster: Cluster, process: Running | None) -> int:

@@ -207,11 +207,10 @@ class Lrm:
 
     def _must_reset(self) -> bool:
         """Without the lock nobody updates the watchdog; after a minute it resets the node."""
-        if self.state == "lost_agent_lock" and self.watchdog is not None:
-            if self._engine.now - self.watchdog >= WATCHDOG:
-                self.stack.reset_node(self.node)
-                return True
-        return False
+        if self.state != "lost_agent_lock" or self.watchdog is None or self._engine.now - self.watchdog < WATCHDOG:
+            return False
+        self.stack.reset_node(self.node)
+        return True
 
     def _publish(self) -> None:
         """Write the status file, which needs quorum."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from lab.ha.stack import HaStack
     from lab.pve.node import Node
 
+_FREEZE_AT_RESTART = frozenset({"started", "stopped", "request_stop"})
+
 
 class Manager:
     """The manager that lives on the master node; a new master begins with a new one."""
@@ -124,7 +126,7 @@ class Manager:
                 before = service.state
                 if sid not in self.stuck:
                     transitions.next_state(self, sid, config.get(sid), service)
-                if self.modes.get(service.node) == "restart" and service.state in {"started", "stopped", "request_stop"}:
+                if self.modes.get(service.node) == "restart" and service.state in _FREEZE_AT_RESTART:
                     self.change(sid, "freeze")
                 changed = changed or service.state != before
             if self._fence(order):

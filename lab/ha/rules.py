@@ -267,5 +267,5 @@ def compile_rules(rules: dict[str, Rule], nodes: list[str]) -> tuple[Compiled, l
             for _ids, sids in joined:
                 if sids & rule.resources:
                     members |= sids
-            places |= {sid: effective for sid in members}
+            places |= dict.fromkeys(members, effective)
     return Compiled(places, together, {sid: frozenset(others) for sid, others in apart.items()}), messages

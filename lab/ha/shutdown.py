@@ -27,8 +27,10 @@ def shut_down(cluster: Cluster, node: Node, kind: str) -> None:
             lrm.request_shutdown(kind)
             yield lrm.ended
         if node.running:
-            task = cluster.tasks.fork_worker(node, "stopall", "", "root@pam", lambda task: _stop_all(cluster, node, task))
-            yield task.ended
+            stop_all = cluster.tasks.fork_worker(
+                node, "stopall", "", "root@pam", lambda task: _stop_all(cluster, node, task)
+            )
+            yield stop_all.ended
         yield cluster.engine.sleep(5.0)
         if not node.powered:
             return

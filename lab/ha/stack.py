@@ -167,8 +167,11 @@ class HaStack:
         """``ha`` of a guest's status/current."""
         if not self.managed(entry):
             return {"managed": 0}
-        service = self.status.services.get(self.sid(entry))
-        return {"managed": 1, "state": service.state if service is not None else None}
+        sid = self.sid(entry)
+        service = self.status.services.get(sid)
+        block: dict[str, Any] = {"managed": 1, "state": service.state if service is not None else None}
+        group = self.resources()[sid].group
+        return block if group is None else block | {"group": group}
 
     def hastate(self, entry: VmEntry) -> str | None:
         """``hastate`` in /cluster/resources: the state, or what is wanted as long as there is none."""

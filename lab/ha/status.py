@@ -25,9 +25,7 @@ def current(stack: HaStack, node: Node) -> list[Row]:
     status, config = stack.status, stack.resources()
     quorate = stack.cluster.quorate(node)
     quorum = "OK" if quorate else f"No quorum on node '{node.name}'!"
-    rows: list[Row] = [
-        {"id": "quorum", "type": "quorum", "node": node.name, "status": quorum, "quorate": int(quorate)}
-    ]
+    rows: list[Row] = [{"id": "quorum", "type": "quorum", "node": node.name, "status": quorum, "quorate": int(quorate)}]
     age = _age(stack, status.timestamp)
     if status.master_node is not None:
         rows.append(_master(stack, quorate, age))
