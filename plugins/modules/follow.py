@@ -29,12 +29,10 @@ options:
         M(pve.mobility.migrate).
     type: list
     elements: raw
-    default: []
   tasks:
     description: UPIDs of tasks to follow.
     type: list
     elements: str
-    default: []
   for_seconds:
     description: How long to look at most. Without it, until everything has ended.
     type: float
@@ -202,8 +200,8 @@ from ansible_collections.pve.mobility.plugins.module_utils.surface import run, s
 def main() -> None:
     module = AnsibleModule(
         argument_spec=spec(
-            guests={"type": "list", "elements": "raw", "default": []},
-            tasks={"type": "list", "elements": "str", "default": []},
+            guests={"type": "list", "elements": "raw"},
+            tasks={"type": "list", "elements": "str"},
             for_seconds={"type": "float"},
         ),
         supports_check_mode=True,
@@ -212,7 +210,7 @@ def main() -> None:
 
     def work(session: Session, clock: Clock) -> dict[str, Any]:
         params = module.params
-        return attach(session, clock, params["guests"], params["tasks"], params["for_seconds"])
+        return attach(session, clock, params["guests"] or (), params["tasks"] or (), params["for_seconds"])
 
     run(module, work)
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from typing import Any
@@ -147,6 +148,16 @@ def test_a_timeout_leaves_the_move_running_and_the_next_run_adopts_it() -> None:
     with running_lab(cluster(datacenter={"bwlimit": {"migration": 40960}})) as lab:
         outcome = run("timeout", lab)
         assert outcome.code == 0, outcome.text
+
+
+def test_progress_is_shown_while_disks_travel() -> None:
+    with running_lab(cluster(datacenter={"bwlimit": {"migration": 40960}})) as lab:
+        outcome = run("plain_move", lab)
+        assert outcome.code == 0, outcome.text
+        assert re.search(
+            r"  102 disks  pve1 → pve2  disks \d+ %  [\d.]+ of 8 GiB  [\d.]+ MiB/s  .* left\n", outcome.text
+        )
+        assert re.search(r"  102 disks  pve1 → pve2  done in \d+ min( \d+ s)?, paused for \d+ ms\n", outcome.text)
 
 
 def test_a_move_to_another_node_is_a_conflict() -> None:

@@ -127,10 +127,16 @@ def test_more_than_everything_is_a_hundred_percent() -> None:
     assert fed([line]).percent == 100
 
 
+def test_the_rate_of_a_mirror_is_read_from_its_line() -> None:
+    progress = fed(["mirror-scsi0: transferred 6.0 GiB of 10.0 GiB (60.00%) in 1m 0s"])
+    assert progress.rate == pytest.approx(6 * 2**30 / 60)
+    assert progress.eta == pytest.approx(40)
+
+
 def test_a_rate_is_measured_where_the_log_gives_none() -> None:
-    progress = fed(["mirror-scsi0: transferred 10.0 MiB of 1.0 GiB (0.98%) in 1s"], 0.0)
-    progress.feed(["mirror-scsi0: transferred 110.0 MiB of 1.0 GiB (10.74%) in 11s"], 10.0)
-    assert progress.rate == pytest.approx(10 * 2**20)
+    progress = fed(["12:00:01   1.00G   rpool/vm-100-disk-0@__migration__"], 0.0)
+    progress.feed(["12:00:11   2.00G   rpool/vm-100-disk-0@__migration__"], 10.0)
+    assert progress.rate == pytest.approx(2**30 / 10)
 
 
 def test_a_zfs_stream() -> None:

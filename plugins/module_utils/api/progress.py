@@ -14,13 +14,13 @@ from ansible_collections.pve.mobility.plugins.module_utils.api.tasks import unst
 _UNITS = {"B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
 _SIZE = r"(\d+(?:\.\d+)?) ?([KMGTP]?)(?:iB|B)?"
 
-_MIRROR = re.compile(rf"^(?:mirror|drive)-(\S+): transferred {_SIZE} of {_SIZE} \((\d+(?:\.\d+)?)%\)")
+_MIRROR = re.compile(rf"^(?:mirror|drive)-(\S+): transferred {_SIZE} of {_SIZE} \(\d+(?:\.\d+)?%\)(?: in ([\dhms ]+))?")
 _MEMORY = re.compile(rf"^migration active, transferred {_SIZE} of {_SIZE} VM-state(?:, {_SIZE}/s)?")
 _SPEED = re.compile(rf"^average migration speed: {_SIZE}/s - downtime (\d+) ms")
 _STATE = re.compile(rf"^migration completed, transferred {_SIZE} VM-state")
 _ESTIMATE = re.compile(rf"^total estimated size is {_SIZE}")
 _ZFS = re.compile(rf"^\d\d:\d\d:\d\d +{_SIZE} +(\S+@\S+)")
-_DD = re.compile(r"^(\d+) bytes .*copied,")
+_DD = re.compile(rf"^(\d+) bytes .*copied, [\d.]+ s, {_SIZE}/s")
 _FINISHING = re.compile(r"^(?:migration status: completed|stopping NBD|switched)", re.IGNORECASE)
 _STARTING = re.compile(r"^starting migration of (?:VM|CT) \d+ to node '([^']+)'")
 
@@ -94,6 +94,10 @@ class Progress:
         if match := _MIRROR.match(text):
             self._disks[match[1]] = (_bytes(match[2], match[3]), _bytes(match[4], match[5]))
             self._enter(Phase.DISKS, sum(d for d, _t in self._disks.values()), sum(t for _d, t in self._disks.values()))
+            if seconds := _seconds(match[6] or ""):
+                # All disks travel at the same time, so the newest line tells how long they have been at it.
+                self.rate = self.done / seconds
+                return True
         elif match := _MEMORY.match(text):
             self._memory = _bytes(match[1], match[2])
             self._enter(Phase.MEMORY, self._memory, _bytes(match[3], match[4]))
@@ -112,6 +116,8 @@ class Progress:
         elif (match := _DD.match(text)) and not self._imported:
             self._stream = int(match[1])
             self._enter(Phase.DISKS, self._stream, self.total if self.total >= self._stream else 0)
+            self.rate = float(_bytes(match[2], match[3]))
+            return True
         elif match := _STARTING.match(text):
             self.target = match[1]
             self.phase = Phase.PREPARING
@@ -131,6 +137,11 @@ class Progress:
 
     def _enter(self, phase: Phase, done: int, total: int) -> None:
         self.phase, self.done, self.total = phase, done, total
+
+
+def _seconds(text: str) -> int:
+    """``1h 2m 3s`` → seconds."""
+    return sum(int(number) * {"h": 3600, "m": 60, "s": 1}[unit] for number, unit in re.findall(r"(\d+)([hms])", text))
 
 
 def _bytes(number: str, unit: str) -> int:
