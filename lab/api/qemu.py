@@ -110,8 +110,10 @@ def vm_config_put(call: Call) -> Sim:
     yield from change_vm(call.cluster, call.node, call["vmid"], change, object())
 
 
-@route("POST", "/nodes/{node}/qemu/{vmid}/config", *_CHANGE, opt("background_delay", "integer", minimum=1, maximum=30), permission=_CONFIG,
-       protected=True, additional=True)  # fmt: skip
+@route(
+    "POST", "/nodes/{node}/qemu/{vmid}/config", *_CHANGE, opt("background_delay", "integer", minimum=1, maximum=30),
+    permission=_CONFIG, protected=True, additional=True,
+)  # fmt: skip
 def vm_config_post(call: Call) -> str:
     call.params.pop("background_delay", None)
     change = _change(call)
@@ -142,7 +144,8 @@ def fork(call: Call, type: str, worker: Any) -> str:
 
 
 @route(
-    "POST", "/nodes/{node}/qemu/{vmid}/status/start", NODE, VMID, opt("skiplock", "boolean"), opt("stateuri", max_length=128),
+    "POST", "/nodes/{node}/qemu/{vmid}/status/start", NODE, VMID, opt("skiplock", "boolean"),
+    opt("stateuri", max_length=128),
     opt("migratedfrom", format="pve-node"), opt("migration_type", enum=("secure", "insecure")),
     opt("migration_network", format="CIDR"), opt("machine"), opt("force-cpu"), opt("targetstorage"),
     opt("timeout", "integer", minimum=0), opt("with-conntrack-state", "boolean", since=(9, 0)),

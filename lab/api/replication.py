@@ -8,7 +8,7 @@ from typing import Any
 
 from lab.api.qemu import NODE
 from lab.api.tasks import log_page
-from lab.errors import BadParameters, Die, Forbidden
+from lab.errors import BadParameters, Die
 from lab.guests.replication.jobs import Job, jobs, parse_job_id, replicatable_volumes, save
 from lab.guests.replication.status import local_jobs, reclaim, status_row
 from lab.http.message import Envelope
@@ -35,12 +35,8 @@ def _may_change(call: Call) -> None:
     try:
         guest, _number = parse_job_id(str(call.get("id", "")))
     except ValueError:
-        raise Forbidden from None
+        return  # the parameter check complains
     call.require(f"/vms/{guest}", "VM.Replicate")
-
-
-def _check_change(call: Call) -> None:
-    _may_change(call)
 
 
 # ---------------------------------------------------------------- jobs
@@ -77,7 +73,7 @@ def read(call: Call) -> dict[str, Any]:
 
 
 @route("POST", "/cluster/replication", _ID, Param("type", enum=("local",)), Param("target", format="pve-node"),
-       *_SETTINGS, permission=_check_change, proxyto=None, protected=True)  # fmt: skip
+       *_SETTINGS, permission=_may_change, proxyto=None, protected=True)  # fmt: skip
 def create(call: Call) -> None:
     cluster, id, target = call.cluster, _normal(call["id"]), call["target"]
     guest, _number = parse_job_id(id)
@@ -117,7 +113,8 @@ def _values(call: Call) -> dict[str, str]:
 
 
 @route("PUT", "/cluster/replication/{id}", _ID, *_SETTINGS, opt("digest", max_length=64),
-       opt("delete", format="pve-configid-list", max_length=4096), permission=_check_change, proxyto=None, protected=True)  # fmt: skip
+       opt("delete", format="pve-configid-list", max_length=4096), permission=_may_change, proxyto=None,
+       protected=True)  # fmt: skip
 def update(call: Call) -> None:
     cluster, id = call.cluster, _normal(call["id"])
     job = jobs(cluster).get(id)
@@ -141,7 +138,7 @@ def update(call: Call) -> None:
 
 
 @route("DELETE", "/cluster/replication/{id}", _ID, opt("keep", "boolean"), opt("force", "boolean"),
-       permission=_check_change, proxyto=None, protected=True)  # fmt: skip
+       permission=_may_change, proxyto=None, protected=True)  # fmt: skip
 def delete(call: Call) -> None:
     """Marks the job; the guest's node removes it at the next full minute."""
     if call.get("keep") and call.get("force"):
@@ -159,8 +156,8 @@ def delete(call: Call) -> None:
 # ---------------------------------------------------------------- what a node tells
 
 
-@route("GET", "/nodes/{node}/replication", NODE, opt("guest", "integer", format="pve-vmid", minimum=100, maximum=999_999_999),
-       protected=True)  # fmt: skip
+@route("GET", "/nodes/{node}/replication", NODE,
+       opt("guest", "integer", format="pve-vmid", minimum=100, maximum=999_999_999), protected=True)  # fmt: skip
 def node_list(call: Call) -> list[dict[str, Any]]:
     reclaim(call.cluster, call.node)
     guest = call.get("guest")
@@ -201,7 +198,7 @@ def node_log(call: Call) -> Envelope:
     return log_page(lines, call.get("start", 0), call.get("limit", 50))
 
 
-@route("POST", "/nodes/{node}/replication/{id}/schedule_now", NODE, _ID, permission=_check_change, protected=True)
+@route("POST", "/nodes/{node}/replication/{id}/schedule_now", NODE, _ID, permission=_may_change, protected=True)
 def schedule_now(call: Call) -> Sim:
     """Nothing but the time of the last try changes, whatever node is asked."""
     id = _normal(call["id"])
