@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import simpy
+
 from lab.errors import ApiFault
 from lab.guests.migrate import ha_migrate
 from lab.guests.power import shutdown_ct, shutdown_vm, start_ct, start_vm, stop_ct, stop_vm
@@ -24,6 +26,11 @@ HA_LINE = "task started by HA resource agent"
 LRM = "pve-ha-lrm"
 SHUTDOWN_TIMEOUT = 60
 MOVES = frozenset({"migrate", "relocate", "request_start_balance"})
+
+
+def end_of(task: Task) -> simpy.Event:
+    assert task.ended is not None, "a forked task has an end to wait for"
+    return task.ended
 
 
 class Agent:
@@ -125,7 +132,7 @@ class Agent:
         if self._running(entry.vmid) and (not online or entry.type == "lxc"):
             yield from self._shut_down(entry)
         task = ha_migrate(self._cluster, self._node, entry, self._cluster.nodes[target], online)
-        yield task.ended
+        yield end_of(task)
         now = self._cluster.guest(entry.vmid)
         if now is None or now.node == self._node.name:
             self._log(f"service {sid} not moved (migration error)")
@@ -141,4 +148,4 @@ class Agent:
 
         task = self._cluster.tasks.fork_worker(self._node, type, str(entry.vmid), "root@pam", worker)
         task.parent = LRM
-        yield task.ended
+        yield end_of(task)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lab.ha.rules import Compiled
@@ -30,7 +30,7 @@ class Preference(enum.Enum):
     NEXT = "try-next"
 
 
-def used_nodes(service: Service, online: Iterable[str]) -> tuple[str | None, str | None]:
+def used_nodes(service: Service, online: Container[str]) -> tuple[str | None, str | None]:
     """On which online nodes a service puts load: where it is, and where it goes."""
     node = service.node if service.state in _ON_NODE and service.node in online else None
     target = service.target if service.state in _ON_TARGET and service.target in online else None
@@ -142,7 +142,7 @@ def _mean(values: list[float]) -> float:
     return math.sqrt(sum(value * value for value in values) / len(values))
 
 
-def _closeness(rows: list[tuple[float, ...]], weights: tuple[float, ...]) -> list[float]:
+def _closeness(rows: Sequence[tuple[float, ...]], weights: tuple[float, ...]) -> list[float]:
     """Minus the similarity to the best; every criterion is better when lower."""
     total = sum(weights)
     norms = [math.sqrt(sum(row[i] ** 2 for row in rows)) for i in range(len(weights))]
@@ -170,7 +170,7 @@ def node_affinity(rules: Compiled, sid: str, online: Iterable[str]) -> tuple[set
 
 
 def resource_affinity(
-    rules: Compiled, sid: str, services: Mapping[str, Service], online: Iterable[str]
+    rules: Compiled, sid: str, services: Mapping[str, Service], online: Container[str]
 ) -> tuple[dict[str, int], set[str]]:
     """``(how many partners by node, nodes to avoid)``."""
     together: dict[str, int] = {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lab.guests.power import shutdown_ct, shutdown_vm
+from lab.ha.agent import end_of
 from lab.sim.engine import Sim
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def shut_down(cluster: Cluster, node: Node, kind: str) -> None:
             stop_all = cluster.tasks.fork_worker(
                 node, "stopall", "", "root@pam", lambda task: _stop_all(cluster, node, task)
             )
-            yield stop_all.ended
+            yield end_of(stop_all)
         yield cluster.engine.sleep(5.0)
         if not node.powered:
             return
@@ -55,4 +56,4 @@ def _stop_all(cluster: Cluster, node: Node, task: Task) -> Sim:
         kind = "qmshutdown" if qemu else "vzshutdown"
         tasks.append(cluster.tasks.fork_worker(node, kind, str(process.vmid), "root@pam", worker))
     for other in tasks:
-        yield other.ended
+        yield end_of(other)
