@@ -103,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder to save the state to at the end; a state saved there before is used instead of the cluster file",
     )
+    parser.add_argument("--info", type=Path, metavar="FILE", help="write the JSON line there too")
     return parser
 
 
@@ -113,7 +114,12 @@ async def _serve(cluster: Cluster, authority: Authority, options: argparse.Names
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    print(json.dumps(describe(server, authority)), flush=True)
+    line = json.dumps(describe(server, authority))
+    if options.info is not None:
+        # Whole or not at all: whoever waits for the file must not read half a line.
+        options.info.with_suffix(".part").write_text(line + "\n", encoding="utf-8")
+        options.info.with_suffix(".part").replace(options.info)
+    print(line, flush=True)
     try:
         await server.serve(stop)
     finally:
