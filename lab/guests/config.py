@@ -159,11 +159,20 @@ def _remove(cluster: Cluster, node: Node, type: str, vmid: int, config: GuestCon
     value = config.current.pop(key, None)
     if value is None:
         return
+    _leave_boot_order(config, key)
     volid = parse_drive(key, value).volid
     if UNUSED.match(key):
         cluster.storages.free(volid, node.name)
     elif (VM_DISK if type == "qemu" else CT_DISK).match(key):
         _unlink(cluster, node, vmid, config, volid, force)
+
+
+def _leave_boot_order(config: GuestConfig, key: str) -> None:
+    boot = config.current.get("boot", "")
+    order = boot.removeprefix("order=").split(";")
+    if boot.startswith("order=") and key in order:
+        left = ";".join(item for item in order if item != key)
+        config.current["boot"] = f"order={left}" if left else ""
 
 
 def _unlink(cluster: Cluster, node: Node, vmid: int, config: GuestConfig, volid: str, force: bool) -> None:
