@@ -35,8 +35,23 @@ def _both() -> list[tuple[Route, dict[str, Any]]]:
     return [(route, method) for route, method in found if method is not None]
 
 
+def _properties(schema: dict[str, Any]) -> dict[str, Any]:
+    """Properties, those of alternatives taken together: what not every alternative requires is optional."""
+    found = dict(schema.get("properties", {}))
+    for part in schema.get("allOf", ()):
+        found |= _properties(part)
+    alternatives = schema.get("oneOf", ())
+    for part in alternatives:
+        for name, known in _properties(part).items():
+            required = all(name in _properties(other) for other in alternatives) and not known.get("optional")
+            found[name] = {**known, "optional": not required}
+    if alternatives:
+        found[schema["type-property"]] = {"enum": [part["instance-type"] for part in alternatives]}
+    return found
+
+
 def _differences(route: Route, method: dict[str, Any]) -> Iterator[str]:
-    properties = method.get("parameters", {}).get("properties", {})
+    properties = _properties(method.get("parameters", {}))
     mine = {param.name: param for param in route.params if param.since <= RELEASE < param.until}
     if not route.additional:
         for name in sorted(set(properties) - set(mine) - set(route.uri_params)):
