@@ -147,7 +147,7 @@ def from_answer(
                 **facts,
             )
         return PermissionDenied(f"{host} does not permit {method} {path}: {reason}.", **facts)
-    if status in (595, 596, 599):
+    if status in (502, 504, 595, 596, 599):
         node = _node_of(path)
         return NodeUnreachable(
             f"{host} could not reach {'node ' + node if node else 'the node'} ({reason or status}, {where}): check that"

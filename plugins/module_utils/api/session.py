@@ -10,6 +10,7 @@ Reads are repeated on the next host when one does not answer. Writes never are o
 from __future__ import annotations
 
 import contextlib
+import re
 import traceback
 import warnings
 from typing import Any
@@ -68,6 +69,11 @@ class Session:
     def delete(self, path: str, params: dict[str, Any] | None = None) -> Any:
         return self._on_any_host("DELETE", path, params or {})
 
+    def prefer(self, host: str) -> None:
+        """Begin with a host that has answered lately; hosts that are not in ``api_host`` are passed over."""
+        if host in self.connection.hosts:
+            self._current = self.connection.hosts.index(host)
+
     def rotate(self) -> None:
         """Ask another host next time: the one in use sees the cluster badly."""
         if self.connection.hosts:
@@ -86,6 +92,15 @@ class Session:
         for _host in self.connection.hosts:
             try:
                 return self._once(method, path, params)
+            except NodeUnreachable as broken:
+                # 595: the host's own daemon is down, or it could not pass the request on: nothing was carried out.
+                # 596, 599 and gateways: it was passed on and the answer was lost (pve-facts §15).
+                if method != "GET" and broken.status != 595:
+                    raise MaybeSent(broken.message, status=broken.status, reason=broken.reason) from None
+                if broken.details.get("node") is not None or len(silent) + 1 == len(self.connection.hosts):
+                    raise
+                silent.append(f"{self.host} ({broken.reason or broken.status})")
+                self.rotate()
             except _Silent as silence:
                 if silence.sent and method != "GET":
                     host = self.host
@@ -106,7 +121,10 @@ class Session:
             self.sent += 1
             try:
                 with _no_warnings():
-                    return _send(self._api(host), method, path, params)
+                    answer = _send(self._api(host), method, path, params)
+                if isinstance(answer, dict) and isinstance(answer.get("errors"), bytes):
+                    raise _stranger(host)
+                return answer
             except proxmoxer.core.ResourceException as refusal:
                 error = _translate(refusal, method, path, host)
                 if attempt == 1 and refusal.status_code == 401 and not self.connection.uses_token:
@@ -114,7 +132,10 @@ class Session:
                     del self._apis[host]
                     continue
                 raise error from None
-            except proxmoxer.core.AuthenticationError:
+            except proxmoxer.core.AuthenticationError as refusal:
+                if not re.search(r"code: 40[01]$", str(refusal)):
+                    # The login was answered, but not by a daemon that can check a password.
+                    raise _Silent(f"no login: {str(refusal).rpartition(' ')[2]}", sent=False) from None
                 raise PermissionDenied(
                     f"{host} refused the password of {self.connection.user}: check api_user (with its realm) and"
                     " api_password."
@@ -127,6 +148,9 @@ class Session:
                 raise _Silent(_why(problem), sent=_may_have_arrived(problem)) from None
             except OSError as problem:
                 raise Invalid(f"{problem}: check ca_path ({self.connection.verify}).") from None
+            except (KeyError, TypeError, AttributeError):
+                # proxmoxer takes the answer apart without looking whether it has the shape of one.
+                raise _stranger(host) from None
         raise AssertionError("unreachable")
 
     def _api(self, host: str) -> Any:
@@ -224,6 +248,10 @@ def _why(problem: Any) -> str:
         if words in text:
             return plain
     return "connection lost"
+
+
+def _stranger(host: str) -> Invalid:
+    return Invalid(f"{host} answers, but not as the API of Proxmox VE does: check api_host and api_port.")
 
 
 def _untrusted(host: str, problem: Any) -> PermissionDenied:

@@ -267,7 +267,8 @@ class Follower:
             seen.ha = ha_status(self.session.get("/cluster/ha/status/manager_status"))
             seen.master_works = self._master_works(seen.ha, seen.now)
             service = seen.ha.services.get(moving.sid)
-            if moving.task is None and (moving.seen_moving or (service is not None and service.state in MOVING)):
+            acted = service is not None and (service.state in MOVING or service.node == moving.target)
+            if moving.task is None and (moving.seen_moving or acted):
                 self._find_real_task()
         if moving.task is not None:
             seen.task = self._read_task(Upid.parse(moving.task))
