@@ -20,7 +20,7 @@ _DISK = check("/vms/{vmid}", "VM.Config.Disk")
 _ALLOCATE = check("/vms/{vmid}", "VM.Allocate")
 _CREATE = (
     NODE, VMID, opt("force", "boolean"), opt("unique", "boolean"), opt("pool", format="pve-poolid"),
-    opt("bwlimit", "number", minimum=0), opt("start", "boolean"), opt("storage", format="pve-storage-id"),
+    opt("start", "boolean"), opt("storage", format="pve-storage-id"),
 )  # fmt: skip
 _CALL_ONLY = frozenset(
     "node vmid force unique pool bwlimit start storage archive live-restore ha-managed ostemplate password "
@@ -40,7 +40,7 @@ def _wanted(call: Call, type: str) -> dict[str, str]:
     return values
 
 
-@route("POST", "/nodes/{node}/qemu", *_CREATE, protected=True, additional=True)
+@route("POST", "/nodes/{node}/qemu", *_CREATE, opt("bwlimit", "integer", minimum=0), protected=True, additional=True)
 def vm_create(call: Call) -> str:
     values, cluster, node, vmid = _wanted(call, "qemu"), call.cluster, call.node, call["vmid"]
     found = reserve(cluster, node, "qemu", vmid, f"unable to create VM {vmid} - ")
@@ -54,8 +54,11 @@ def vm_create(call: Call) -> str:
     return fork(call, "qmcreate", worker)
 
 
-@route("POST", "/nodes/{node}/lxc", *_CREATE, Param("ostemplate", max_length=255), opt("password"),
-       opt("ssh-public-keys"), opt("ignore-unpack-errors", "boolean"), protected=True, additional=True)  # fmt: skip
+@route(
+    "POST", "/nodes/{node}/lxc", *_CREATE, Param("ostemplate", max_length=255), opt("password", min_length=5),
+    opt("bwlimit", "number", minimum=0), opt("ssh-public-keys"), opt("ignore-unpack-errors", "boolean"),
+    protected=True, additional=True,
+)  # fmt: skip
 def ct_create(call: Call) -> str:
     values, cluster, node, vmid = _wanted(call, "lxc"), call.cluster, call.node, call["vmid"]
     found = reserve(cluster, node, "lxc", vmid)
@@ -97,13 +100,18 @@ def ct_destroy(call: Call) -> str:
 
 # ---------------------------------------------------------------- disks
 
+_VM_DISKS = (
+    *(f"ide{number}" for number in range(4)), *(f"scsi{number}" for number in range(31)),
+    *(f"virtio{number}" for number in range(16)), *(f"sata{number}" for number in range(6)), "efidisk0", "tpmstate0",
+)  # fmt: skip
+_CT_DISKS = ("rootfs", *(f"mp{number}" for number in range(256)))
 _RESIZE = (
-    NODE, VMID, Param("disk"), Param("size", pattern=r"\+?\d+(\.\d+)?[KMGT]?"), opt("digest", max_length=40),
+    NODE, VMID, Param("size", pattern=r"\+?\d+(\.\d+)?[KMGT]?"), opt("digest", max_length=40),
 )  # fmt: skip
 
 
-@route("PUT", "/nodes/{node}/qemu/{vmid}/resize", *_RESIZE, opt("skiplock", "boolean"), permission=_DISK,
-       protected=True)  # fmt: skip
+@route("PUT", "/nodes/{node}/qemu/{vmid}/resize", *_RESIZE, Param("disk", enum=_VM_DISKS), opt("skiplock", "boolean"),
+       permission=_DISK, protected=True)  # fmt: skip
 def vm_resize(call: Call) -> str:
     only_root(call, "skiplock")
     found = entry(call)
@@ -111,7 +119,8 @@ def vm_resize(call: Call) -> str:
                 lambda task: resize(call.cluster, call.node, found, call["disk"], call["size"], task))  # fmt: skip
 
 
-@route("PUT", "/nodes/{node}/lxc/{vmid}/resize", *_RESIZE, permission=_DISK, protected=True)
+@route("PUT", "/nodes/{node}/lxc/{vmid}/resize", *_RESIZE, Param("disk", enum=_CT_DISKS),
+       permission=check("/vms/{vmid}", "VM.Config.Disk", any_of=True), protected=True)  # fmt: skip
 def ct_resize(call: Call) -> str:
     found = entry(call, "lxc")
     return fork(call, "resize",
