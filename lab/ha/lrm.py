@@ -82,8 +82,9 @@ class Lrm:
 
     def die(self) -> None:
         """The node lost its power."""
+        self.state = "ended"
         for process in (self.process, *(worker.process for worker in self.workers.values())):
-            if process is not None and process.is_alive:
+            if process is not None and process.is_alive and process is not self._engine.env.active_process:
                 process.interrupt()
 
     def _log(self, text: str) -> None:
@@ -109,7 +110,7 @@ class Lrm:
         if self.state != before:
             self._log(f"status change {before} => {self.state}")
         if self._must_reset():
-            return IDLE_ROUND
+            return 0.0
         match self.state:
             case "active" if self.shutdown is not None:
                 yield from self._shut_down()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lab.pve.pmxcfs import VmEntry
 
 CRM_PHASE = 1.0
-LRM_AFTER_CRM = (9.0, 2.5, 5.0)
+LRM_AFTER_CRM = (8.5, 2.5, 5.0)
 """Seconds by which the LRMs of the first nodes follow the CRM (timelines 04)."""
 START_SECONDS = 2.0
 """After a node joined, its LRM needs that long to start."""
