@@ -133,9 +133,9 @@ class Session:
                     continue
                 raise error from None
             except proxmoxer.core.AuthenticationError as refusal:
-                if not re.search(r"code: 40[01]$", str(refusal)):
+                if code := re.search(r"code: (5\d\d)$", str(refusal)):
                     # The login was answered, but not by a daemon that can check a password.
-                    raise _Silent(f"no login: {str(refusal).rpartition(' ')[2]}", sent=False) from None
+                    raise _Silent(f"cannot check the login, HTTP {code[1]}", sent=False) from None
                 raise PermissionDenied(
                     f"{host} refused the password of {self.connection.user}: check api_user (with its realm) and"
                     " api_password."
