@@ -122,7 +122,7 @@ def test_a_node_that_is_down_is_asked_for_through_one_host_only(monkeypatch: pyt
 
 def test_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     Wire(monkeypatch, pve1=[REFUSED], pve2=[NO_CONNECTION], pve3=[NO_ANSWER])
-    with pytest.raises(NodeUnreachable, match="pve1:8006 .*refused.*pve2:8006 .*no connection.*pve3:8006"):
+    with pytest.raises(NodeUnreachable, match=r"pve1:8006 .*refused.*pve2:8006 .*no connection.*pve3:8006"):
         session().get("/version")
 
 
