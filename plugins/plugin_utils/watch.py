@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible.utils.display import Display
 
+from ansible_collections.pve.mobility.plugins.module_utils.api.clock import Clock
 from ansible_collections.pve.mobility.plugins.plugin_utils import progress
 
 STEP = 4.0
@@ -55,9 +56,10 @@ class Watch:
         open_moves = list(enumerate(moves))
         open_tasks = list(tasks)
         task_rows: list[dict[str, Any]] = []
-        left = seconds
+        clock = Clock()
+        deadline = None if seconds is None else clock.monotonic() + seconds
         while True:
-            step = STEP if left is None else max(0.0, min(STEP, left))
+            step = STEP if deadline is None else max(0.0, min(STEP, deadline - clock.monotonic()))
             answer = self._call(
                 "pve.mobility.follow",
                 {
@@ -76,9 +78,7 @@ class Watch:
             open_moves = [
                 (index, rows[index]["follow"]) for index, _m in open_moves if rows[index]["state"] == "running"
             ]
-            if left is not None:
-                left -= step
-            if answer["finished"] or (left is not None and left <= 0):
+            if answer["finished"] or (deadline is not None and clock.monotonic() >= deadline):
                 guests = [rows[index] for index in range(len(moves))]
                 failed = sum(row["state"] == "failed" for row in (*guests, *task_rows))
                 return {**answer, "guests": guests, "tasks": task_rows, "failed_count": failed}

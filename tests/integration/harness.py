@@ -150,4 +150,4 @@ def play(
 
 def stage(lab: Lab) -> dict[str, Any]:
     """Variables by which a test playbook sets the stage; a genuine cluster's inventory gives ``stage: ssh``."""
-    return {"stage": "lab", "stage_url": lab.info["control"], "stage_ca": lab.info["ca"]}
+    return {"stage": "lab", "stage_url": lab.info["control"]}

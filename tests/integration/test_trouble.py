@@ -119,10 +119,24 @@ FAILING: dict[str, dict[str, Any]] = {
         "words": ["node-maintenance", "pve2"],
     },
     "a service in error": {
-        "cluster": {110: {"ha": {"status": "error"}}},
+        # It needs more memory than any node has, so it cannot be started, and the HA manager gives it up.
+        "cluster": {
+            110: {"running": False, "memory": "900G", "ha": {"state": "started", "max_restart": 0, "max_relocate": 0}}
+        },
+        "settled": False,
+        "before": [order("advance", seconds=40)],
         "move": {"guest": 110, "target": "pve2"},
         "kind": "blocked",
         "words": ["ha-error", "vm:110"],
+    },
+    "a disarmed HA stack": {
+        "before": [
+            {"api": "/cluster/ha/status/disarm-ha", "body": {"resource-mode": "freeze"}},
+            order("advance", seconds=40),
+        ],
+        "move": {"guest": 110, "target": "pve2"},
+        "kind": "blocked",
+        "words": ["ha-disarmed", "arm it again"],
     },
 }
 
@@ -132,6 +146,7 @@ def test_failure(case: str) -> None:
     values = dict(FAILING[case])
     changes: dict[int, dict[str, Any]] = values.pop("cluster", {})
     whole = cluster()
+    whole["ha"] = {**whole["ha"], "settled": values.pop("settled", True)}
     whole["guests"] = {vmid: {**row, **changes.get(vmid, {})} for vmid, row in whole["guests"].items()}
     with running_lab(whole) as lab:
         outcome = run("refused", lab, **values)
@@ -145,13 +160,13 @@ def test_warnings_are_a_success() -> None:
 
 
 def test_a_timeout_leaves_the_move_running_and_the_next_run_adopts_it() -> None:
-    with running_lab(cluster(datacenter={"bwlimit": {"migration": 40960}})) as lab:
+    with running_lab(cluster(datacenter={"bwlimit": {"migration": 20480}})) as lab:
         outcome = run("timeout", lab)
         assert outcome.code == 0, outcome.text
 
 
 def test_progress_is_shown_while_disks_travel() -> None:
-    with running_lab(cluster(datacenter={"bwlimit": {"migration": 40960}})) as lab:
+    with running_lab(cluster(datacenter={"bwlimit": {"migration": 20480}})) as lab:
         outcome = run("plain_move", lab)
         assert outcome.code == 0, outcome.text
         assert re.search(
@@ -161,7 +176,7 @@ def test_progress_is_shown_while_disks_travel() -> None:
 
 
 def test_a_move_to_another_node_is_a_conflict() -> None:
-    with running_lab(cluster(datacenter={"bwlimit": {"migration": 40960}})) as lab:
+    with running_lab(cluster(datacenter={"bwlimit": {"migration": 20480}})) as lab:
         outcome = run("conflict", lab)
         assert outcome.code == 0, outcome.text
 
@@ -185,7 +200,7 @@ def test_a_request_without_an_answer_is_never_sent_twice(cut: str) -> None:
 @pytest.mark.parametrize("action", ["power-off", "cut", "proxy-stop"])
 def test_the_api_host_dies_in_mid_move(action: str) -> None:
     # pve3 is asked first; it is neither source nor target.
-    with running_lab(cluster(datacenter={"bwlimit": {"migration": 40960}})) as lab:
+    with running_lab(cluster(datacenter={"bwlimit": {"migration": 20480}})) as lab:
         hosts = lab.info["hosts"]
 
         def villain() -> None:
