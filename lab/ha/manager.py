@@ -42,6 +42,7 @@ class Manager:
         self._order: list[str] = []
         self._config_seen: dict[str, Resource] | None = None
         self.rebalance_on_start = False
+        self._world: tuple[object, ...] = ()
         stack.status.master_node = node.name
 
     def log(self, text: str) -> None:
@@ -73,6 +74,7 @@ class Manager:
                 self._flush()
                 return
         self._run_states(config, deferred)
+        self._world = self._seen_world(config)
         self._flush()
 
     def _update_nodes(self) -> None:
@@ -119,10 +121,13 @@ class Manager:
         order = [sid for sid in self._order if sid in services] if self.status.disarm else self._order
         if deferred is not None:
             order = sorted(deferred)
+        calm = deferred is None and self._world == self._seen_world(config)
         while True:
             changed = False
             for sid in order:
                 service = services[sid]
+                if calm and self._at_rest(sid, service):
+                    continue
                 before = service.state
                 if sid not in self.stuck:
                     transitions.next_state(self, sid, config.get(sid), service)
@@ -133,6 +138,22 @@ class Manager:
                 changed = True
             if not changed:
                 return
+
+    def _seen_world(self, config: dict[str, Resource]) -> tuple[object, ...]:
+        """What the choice of nodes rests on, but for other services."""
+        return id(config), self._compiled_from, tuple(self.nodes.status.items()), tuple(self.modes.items())
+
+    def _at_rest(self, sid: str, service: Service) -> bool:
+        """Nothing to do for a service of which nothing new is known; this keeps rounds with thousands cheap."""
+        return (
+            service.state == "started"
+            and service.cmd is None
+            and service.maintenance_node is None
+            and self.result(service) is None
+            and self.nodes.status.get(service.node) == "online"
+            and sid not in self.rules.together
+            and sid not in self.rules.apart
+        )
 
     def _fence(self, order: list[str]) -> bool:
         """Take over the services of nodes whose lock can be had; whether anything changed."""
