@@ -17,6 +17,7 @@ from lab.cluster_file.keys import known_key
 from lab.errors import BadParameters, Die
 from lab.guests.drives import CT_DISK, UNUSED, VM_DISK, parse_drive
 from lab.guests.locks import PATIENCE, check_lock, config_lock, locked
+from lab.guests.privileges import check_devices, check_keys
 from lab.pve.formats import GuestConfig, format_size, parse_property_string, split_list
 from lab.pve.pmxcfs import assert_digest, digest
 from lab.pve.users import Identity
@@ -25,6 +26,7 @@ from lab.sim.engine import Sim
 if TYPE_CHECKING:
     from lab.pve.cluster import Cluster
     from lab.pve.node import Node
+    from lab.pve.pmxcfs import VmEntry
 
 UNKNOWN = "property is not defined in schema and the schema does not allow additional properties"
 _AT_ONCE = re.compile(
@@ -94,25 +96,33 @@ def check_values(type: str, values: Mapping[str, str]) -> None:
 
 def change_vm(cluster: Cluster, node: Node, vmid: int, change: Change, owner: Hashable) -> Sim:
     """:raises Die: locked, another digest, the file's lock is busy for ten seconds."""
-    if not change.user.is_root_ticket and ("lock" in change.delete or "lock" in change.values):
-        raise Die("only root can set 'lock' config")
+    check_keys(cluster, "qemu", vmid, (*change.delete, *change.values), change.user)
+    check_devices(change.values, change.user)
 
-    def work() -> Sim:
+    def look() -> tuple[VmEntry, GuestConfig]:
         entry = cluster.entry_on(node, "qemu", vmid)
         config = cluster.config(entry).copy()
         if change.digest and change.digest != digest(cluster.fs.read(entry.path)):
             raise Die("checksum mismatch (file change by other user?)")
         if not change.skiplock:
             check_lock(config, "qemu")
+        return entry, config
+
+    def work() -> Sim:
+        entry, config = look()
         yield cluster.engine.sleep(0.05)
         running = vmid in node.running
         _apply(cluster, node, "qemu", vmid, config, change, running)
         cluster.write_config(node, entry, config)
 
+    look()
     yield from locked(cluster, node.name, config_lock("qemu", vmid), owner, work(), PATIENCE)
 
 
 def change_ct(cluster: Cluster, node: Node, vmid: int, change: Change, owner: Hashable) -> Sim:
+    """Like :func:`change_vm`; a lock cannot be dropped this way."""
+    check_keys(cluster, "lxc", vmid, (*change.delete, *change.values), change.user)
+
     def work() -> Sim:
         entry = cluster.entry_on(node, "lxc", vmid)
         config = cluster.config(entry).copy()
