@@ -65,12 +65,13 @@ def stop_vm(
     """
 
     def work() -> Sim:
+        if migrated_from is not None:
+            node.running.pop(vmid, None)
+            return
         yield cluster.engine.sleep(0.1)
-        entry = cluster.guest(vmid)
-        if migrated_from is None:
-            entry = _find(cluster, node, vmid)
-            if not skiplock:
-                check_lock(cluster.config(entry), "qemu")
+        entry = _find(cluster, node, vmid)
+        if not skiplock:
+            check_lock(cluster.config(entry), "qemu")
         if vmid in node.running:
             yield cluster.engine.sleep(STOP_SECONDS["qemu"])
             node.running.pop(vmid, None)

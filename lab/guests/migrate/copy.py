@@ -113,9 +113,6 @@ class Copy:
         if size > there.avail:
             self.say("cannot receive new filesystem stream: out of space")
             raise Die(f"{self._command('zfs', wanted)} failed: exit code 1")
-        placeholder = Volume(new, volume.content, volume.format, volume.size, 0, volume.vmid)
-        if self.base is None:
-            there.volumes[new] = placeholder
         transfer = self.steps.carry(self.way.stream(), size, self.limit)
         try:
             while not transfer.finished.triggered:
@@ -125,8 +122,6 @@ class Copy:
                     self.say(f"{clock}   {zfs_size(transfer.done):>5}   {dataset}@{sent}")
         finally:
             cluster.network.stop(transfer)
-            if self.base is None and not transfer.finished.triggered:
-                there.volumes.pop(new, None)
         snapshots = [replace(item) for item in volume.snapshots]
         if self.base is None:
             there.volumes[new] = replace(volume, name=new, snapshots=snapshots, dirty=0, created=cluster.engine.now)

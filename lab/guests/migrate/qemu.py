@@ -85,9 +85,8 @@ class QemuMigration(Migration):
 
     def prepare(self) -> Sim:
         cluster, options = self.cluster, self.options
+        self.config = cluster.config(self.entry).copy()
         yield from self.pause(0.1)
-        entry = self.entry
-        self.config = cluster.config(entry).copy()
         self.replication = ties.ties(cluster, self.vmid, self.target.name)
         if self.replication.job is not None and "remove_job" in self.replication.job.values:
             raise Die("refusing to migrate replicated VM whose replication job is marked for removal")
@@ -148,7 +147,7 @@ class QemuMigration(Migration):
         self.log(f"starting migration of VM {self.vmid} to node '{self.target.name}' ({self.way.address})")
         self.config.current["lock"] = "migrate"
         cluster.write_config(self.node, self.entry, self.config)
-        yield from self.pause(0.1)
+        yield from self.pause(0.02)
         replicated = ties.replicated_volumes(cluster, self.entry, self.config) if self.replication.job else frozenset()
         self.volumes = Scan(
             cluster, self.node, self.target, self.vmid, self.config, self.options, self.running, replicated, self.log
@@ -279,7 +278,7 @@ class QemuMigration(Migration):
         if self.mirrors is not None:
             self.mirrors.cancel()
         self._forget_bitmaps()
-        yield from self.pause(0.6)
+        yield from self.pause(0.5)
         if self.target.up:
             yield from self.other.stop()
         yield from self._free_target_volumes()

@@ -104,7 +104,7 @@ def start(cluster: Cluster, node: Node, entry: VmEntry, target: Node, options: O
             task.log(HA_LINE)
         work: Migration = migration(cluster, node, task, entry.vmid, target, options)
         path = migration_lock(entry.vmid)
-        yield cluster.engine.sleep(0.1)
+        yield cluster.engine.sleep(0.13)
         yield from locked(cluster, node.name, path, task, work.run(), PATIENCE, task)
 
     task = cluster.tasks.fork_worker(node, type, str(entry.vmid), options.user.authuser, worker)

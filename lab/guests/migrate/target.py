@@ -149,6 +149,7 @@ class Target:
     def stop(self) -> Sim:
         """``qm stop --skiplock --migratedfrom``: whatever runs there under this number."""
         m = self.m
+        yield from m.pause(SSH)
         task = m.cluster.tasks.fork_worker(m.target, "qmstop", str(m.vmid), "root@pam", m.stop_target)
         task.parent = SSHD
         assert task.ended is not None
