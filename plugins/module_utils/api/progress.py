@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from ansible_collections.pve.mobility.plugins.module_utils.api.tasks import unstamped
 
@@ -70,6 +72,16 @@ class Progress:
         """Seconds until the present phase is done, at the present rate."""
         left = self.total - self.done
         return left / self.rate if self.rate > 0 and left > 0 else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, from which :meth:`from_dict` makes it anew in another process."""
+        return {**asdict(self), "phase": self.phase.name}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Progress:
+        """:raises KeyError, TypeError: when they are not from :meth:`as_dict`."""
+        disks = {name: (int(done), int(total)) for name, (done, total) in values["_disks"].items()}
+        return cls(**{**values, "phase": Phase[values["phase"]], "_disks": disks})
 
     def feed(self, lines: list[str], now: float) -> None:
         """Take in new log lines.

@@ -35,16 +35,31 @@ class TaskStatus:
 
 @dataclass(slots=True)
 class TaskLog:
-    """A task's log as far as it was read; :meth:`read_on` fetches only what is new."""
+    """A task's log as far as it was read; :meth:`read_on` fetches only what is new.
+
+    :ivar skipped: lines at its beginning that are left out, because an earlier reader has seen them.
+    """
 
     upid: Upid
     lines: list[str] = field(default_factory=list)
+    skipped: int = 0
+
+    @property
+    def count(self) -> int:
+        """Lines seen so far, those of earlier readers included."""
+        return self.skipped + len(self.lines)
+
+    def whole(self, session: Session) -> None:
+        """Fetch the beginning too, when it was left out."""
+        if self.skipped:
+            self.lines, self.skipped = [], 0
+            self.read_on(session)
 
     def read_on(self, session: Session) -> list[str]:
         """The new lines."""
         fresh: list[str] = []
         while True:
-            start = len(self.lines) + len(fresh)
+            start = self.count + len(fresh)
             rows = session.get(
                 f"/nodes/{self.upid.node}/tasks/{self.upid.text}/log", {"start": start, "limit": LOG_PAGE}
             )

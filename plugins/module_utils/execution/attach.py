@@ -104,7 +104,7 @@ class WatchedGuest:
             "summary": f"{moving.label} is still moving from {moving.source} to {moving.target}",
             "waiting_for_ha": waiting,
             "progress": progress_values(self.follower.progress),
-            "follow": moving.as_dict(),
+            "follow": self.follower.handle(),
         }
 
 
@@ -176,7 +176,7 @@ def attach(
         over = all(guest.over for guest in watched) and all(task.over for task in watched_tasks)
         if over:
             break
-        pause = min((g.follower.pause() for g in watched if g.follower is not None and not g.over), default=LONGEST / 2)
+        pause = min((g.follower.pause() for g in watched if g.follower is not None and not g.over), default=LONGEST)
         if deadline is not None:
             left = deadline - clock.monotonic()
             if left <= 0:

@@ -24,7 +24,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
     NoQuorum,
     NotFound,
 )
-from ansible_collections.pve.mobility.plugins.module_utils.api.progress import Phase, Progress
+from ansible_collections.pve.mobility.plugins.module_utils.api.progress import Progress
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
 from ansible_collections.pve.mobility.plugins.module_utils.api.upid import Upid
 from ansible_collections.pve.mobility.plugins.module_utils.execution.locate import read_resources
@@ -41,8 +41,12 @@ HA_SETTLE = 60.0
 """The same under HA: two rounds of the manager and a start."""
 UNREACHABLE = 300.0
 """Seconds without any API host until following is given up; the move goes on."""
-SHORTEST, LONGEST = 1.0, 5.0
-"""Seconds between polls: grows while nothing changes."""
+SHORTEST, LONGEST = 1.0, 2.0
+"""Seconds between polls: grows while nothing changes; the end of a task must be known within two seconds."""
+HA_LONGEST = 5.0
+"""The same while the HA manager, which acts every 10 s, has not started a task yet."""
+RECENT = 30
+"""Seconds for which an ended task may still belong to an HA move that the HA manager has not closed yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +200,30 @@ class Follower:
     verdict: Verdict = GOING
     _log: tasks.TaskLog | None = None
     _exitstatus: str | None = None
-    _master_stamp: int = 0
-    _master_seen: float | None = None
-    _silent_since: float | None = None
     _pause: float = SHORTEST
     _last: tuple[Any, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Go on where an earlier process has stopped.
+
+        :raises Invalid: the handle was not made by :meth:`handle`.
+        """
+        moving = self.moving
+        self.session.prefer(moving.host)
+        if moving.task is not None and moving.progress is not None:
+            try:
+                self.progress = Progress.from_dict(moving.progress)
+            except (KeyError, TypeError, ValueError):
+                raise Moving.no_handle() from None
+            self._log = tasks.TaskLog(Upid.parse(moving.task), skipped=moving.lines_read)
+
+    def handle(self) -> dict[str, Any]:
+        """All that another process needs to go on."""
+        self.moving.host = self.session.host
+        if self._log is not None:
+            self.moving.lines_read = self._log.count
+            self.moving.progress = self.progress.as_dict()
+        return self.moving.as_dict()
 
     @property
     def lines(self) -> list[str]:
@@ -219,10 +242,10 @@ class Follower:
             seen = self._look()
         except (NodeUnreachable, NoQuorum) as silence:
             now = self.clock.monotonic()
-            if self._silent_since is None:
-                self._silent_since = now
+            if self.moving.silent_since is None:
+                self.moving.silent_since = now
             self.session.rotate()
-            if now - self._silent_since >= UNREACHABLE:
+            if now - self.moving.silent_since >= UNREACHABLE:
                 raise NodeUnreachable(
                     f"The move of {self.moving.label} to {self.moving.target} could not be followed for"
                     f" {UNREACHABLE:.0f} s ({silence.message.rstrip('.')}). It may go on; run this again to"
@@ -231,19 +254,19 @@ class Follower:
                     task=self.moving.task,
                 ) from None
             return GOING
-        self._silent_since = None
+        self.moving.silent_since = None
         self.verdict = judge(self.moving, seen)
         return self.verdict
 
     def pause(self) -> float:
         """Seconds until the next look: short after a change, longer while nothing happens."""
-        now = (self.progress.phase, len(self.lines), self.moving.task, self.moving.seen_moving)
-        self._pause = SHORTEST if now != self._last else min(LONGEST, self._pause * 1.5)
+        moving = self.moving
+        longest = HA_LONGEST if moving.ha and moving.task is None else LONGEST
+        # Bytes that go on flowing are no news: only a new phase makes it look sooner.
+        now = (self.progress.phase, moving.task, moving.seen_moving, self.verdict.state)
+        self._pause = SHORTEST if now != self._last else min(longest, self._pause * 1.5)
         self._last = now
-        if self.progress.phase in (Phase.DISKS, Phase.MEMORY) and self.progress.eta is not None:
-            # A long copy is looked at every few seconds, its end soon after it.
-            return max(SHORTEST, min(LONGEST, self.progress.eta / 4))
-        return min(self._pause, 2.0)
+        return self._pause
 
     def wait(self, deadline: float | None) -> Verdict:
         """Until the end, or until the clock passes ``deadline``."""
@@ -269,11 +292,11 @@ class Follower:
             service = seen.ha.services.get(moving.sid)
             acted = service is not None and (service.state in MOVING or service.node == moving.target)
             if moving.task is None and (moving.seen_moving or acted):
-                self._find_real_task()
+                self._find_real_task(seen.ha.timestamp)
         if moving.task is not None:
             seen.task = self._read_task(Upid.parse(moving.task))
         over = seen.task is not None and not seen.task.running
-        if over or (seen.ha is not None and _at_rest(seen.ha, moving)):
+        if moving.target and (over or (seen.ha is not None and _at_rest(seen.ha, moving))):
             seen.target = self.current(moving.target)
         return seen
 
@@ -297,15 +320,20 @@ class Follower:
 
     def _master_works(self, ha: HaStatus, now: float) -> bool:
         """Whether the HA master has made a round within the last half minute."""
-        if ha.timestamp != self._master_stamp or self._master_seen is None:
-            self._master_stamp, self._master_seen = ha.timestamp, now
-        return now - self._master_seen < 30
+        moving = self.moving
+        if ha.timestamp != moving.master_stamp or moving.master_seen is None:
+            moving.master_stamp, moving.master_seen = ha.timestamp, now
+        return now - moving.master_seen < 30
 
-    def _find_real_task(self) -> None:
+    def _find_real_task(self, cluster_time: int) -> None:
+        """:param cluster_time: Unix time in the cluster, about."""
         moving = self.moving
         for row in tasks.listed(self.session, moving.source, vmid=moving.vmid, since=moving.since or None, limit=10):
             upid = Upid.parse(str(row["upid"]))
-            if upid.type == moving.guest.task_type and upid.start >= moving.since:
+            if upid.type != moving.guest.task_type or upid.start < moving.since:
+                continue
+            # It is not known since when an adopted move is under way; a task of an earlier one is none of it.
+            if moving.since or int(row.get("endtime") or cluster_time) >= cluster_time - RECENT:
                 moving.task, moving.seen_moving = upid.text, True
                 return
 
@@ -320,6 +348,10 @@ class Follower:
             self._log = tasks.TaskLog(upid)
         fresh = self._log.read_on(self.session)
         self.progress.feed(fresh, self.clock.monotonic())
+        if not self.moving.target and self.progress.target:
+            self.moving.target = self.progress.target
+        if not status.running:
+            self._log.whole(self.session)
         self._exitstatus = status.exitstatus
         return status
 
@@ -337,14 +369,20 @@ class Follower:
         return Current(node, str(row.get("status", "unknown")), row.get("lock") or None)
 
     def whereabouts(self) -> Current | None:
-        """Where the guest is now, None when it cannot be found out."""
+        """Where the guest is now, None when it cannot be found out.
+
+        Of a node that does not answer, the cluster knows at least what it has: ``status`` is then ``unknown``.
+        """
         moving = self.moving
         try:
             guest = read_resources(self.session).guest(moving.vmid)
-            node = guest.node if guest is not None else moving.source
-            return self.current(node) or self.current(moving.target if node == moving.source else moving.source)
         except MobilityError:
             return None
+        node = guest.node if guest is not None else moving.source
+        try:
+            return self.current(node) or self.current(moving.target if node == moving.source else moving.source)
+        except MobilityError:
+            return Current(guest.node, "unknown", guest.lock) if guest is not None else None
 
 
 def _at_rest(ha: HaStatus, moving: Moving) -> bool:

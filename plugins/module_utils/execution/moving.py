@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from ansible_collections.pve.mobility.plugins.module_utils.api.errors import Invalid
@@ -22,6 +22,13 @@ class Moving:
     :ivar was_running: the state to be found again on the target.
     :ivar seen_moving: the HA manager was seen to act on it.
     :ivar calm_since: clock when an HA move was last seen to come to rest without having succeeded.
+    :ivar storage_map: source storage → target storage, key ``""`` for the default; tells where disks may be left.
+    :ivar master_stamp: last round of the HA master that was seen, Unix seconds. :ivar master_seen: clock at that time.
+    :ivar silent_since: clock since when nobody has answered; None while the cluster answers.
+    :ivar host: API host that answered last, to be asked first next time.
+    :ivar lines_read: lines of the task's log that ``progress`` already contains.
+
+    What only one process remembers would be forgotten between the short calls by which a controller follows a move.
     """
 
     vmid: int
@@ -39,6 +46,13 @@ class Moving:
     asked_at: float = 0.0
     seen_moving: bool = False
     calm_since: float | None = None
+    storage_map: dict[str, str] = field(default_factory=dict)
+    master_stamp: int = 0
+    master_seen: float | None = None
+    silent_since: float | None = None
+    host: str = ""
+    lines_read: int = 0
+    progress: dict[str, Any] | None = None
 
     @property
     def label(self) -> str:
@@ -63,6 +77,9 @@ class Moving:
         try:
             return cls(**{name: value for name, value in values.items() if name in known})
         except TypeError:
-            raise Invalid(
-                "guests: give a vmid, a name, or the follow value that pve.mobility.migrate returned."
-            ) from None
+            raise cls.no_handle() from None
+
+    @staticmethod
+    def no_handle() -> Invalid:
+        """What is said of a value that is no handle."""
+        return Invalid("guests: give a vmid, a name, or the follow value that pve.mobility.migrate returned.")
