@@ -6,8 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lab.guests.replication.scheduler import Replication
-from lab.ha.stack import HaStack
 from lab.pve.cluster import Cluster
 
 
@@ -16,6 +14,10 @@ def start_daemons(cluster: Cluster, states: Mapping[str, str] | None = None) -> 
 
     :param states: ``offline`` or ``cut-off`` by node; all others run and are members.
     """
+    # Guests know the keys of the cluster file, and reading that file ends here.
+    from lab.guests.replication.scheduler import Replication
+    from lab.ha.stack import HaStack
+
     for name, state in (states or {}).items():
         if state == "online":
             continue
