@@ -8,9 +8,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.cluster_file.keys import is_disk, known_key, known_keys
 from lab.cluster_file.reader import Map, as_bool, as_names, as_size, as_text, fail, suggestion
-from lab.cluster_file.volumes import EFI_SIZE, TPM_SIZE, Disks, DiskSpec, mac, uuid
+from lab.cluster_file.volumes import Disks, DiskSpec
+from lab.guests.drives import EFI_SIZE, TPM_SIZE
+from lab.guests.identifiers import mac, uuid
+from lab.guests.keys import is_disk, known_key, known_keys
 from lab.pve.cluster import Cluster
 from lab.pve.formats import GuestConfig, parse_guest_config, print_guest_config
 from lab.pve.node import Node, Running

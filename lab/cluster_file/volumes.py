@@ -4,20 +4,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from typing import Any
 
 from lab.cluster_file.reader import Map, as_size, as_text, fail, suggestion
+from lab.guests.drives import CLOUDINIT_SIZE
 from lab.pve.cluster import Cluster
 from lab.pve.formats import format_size, parse_property_string, parse_size
 from lab.pve.storage import Snapshot, Volume
 from lab.pve.storage_types import StorageType, storage_type
 
-EFI_SIZE = 4 * 2**20
-TPM_SIZE = 4 * 2**20
-CLOUDINIT_SIZE = 4 * 2**20
 FILL = 0.4
 """Share of a disk that is allocated unless the cluster file says otherwise."""
 
@@ -203,14 +200,3 @@ class Disks:
             return disk.used
         share = FILL / 8 if base is not None else FILL
         return max(4096, int(disk.size * share) // 4096 * 4096)
-
-
-def mac(vmid: int, index: int) -> str:
-    """A locally unique address below Proxmox VE's prefix, the same in every run."""
-    number = hashlib.sha1(f"{vmid}.{index}".encode()).hexdigest()[:6].upper()
-    return f"BC:24:11:{number[:2]}:{number[2:4]}:{number[4:6]}"
-
-
-def uuid(vmid: int, purpose: str) -> str:
-    text = hashlib.sha1(f"{vmid}.{purpose}".encode()).hexdigest()
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-8{text[17:20]}-{text[20:32]}"

@@ -13,9 +13,9 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lab.cluster_file.keys import known_key
 from lab.errors import BadParameters, Die
 from lab.guests.drives import CT_DISK, UNUSED, VM_DISK, parse_drive
+from lab.guests.keys import known_key
 from lab.guests.locks import PATIENCE, check_lock, config_lock, locked
 from lab.guests.privileges import check_devices, check_keys
 from lab.pve.formats import GuestConfig, format_size, parse_property_string, split_list
@@ -175,6 +175,24 @@ def _remove(cluster: Cluster, node: Node, type: str, vmid: int, config: GuestCon
         cluster.storages.free(volid, node.name)
     elif (VM_DISK if type == "qemu" else CT_DISK).match(key):
         _unlink(cluster, node, vmid, config, volid, force)
+
+
+def apply_pending(cluster: Cluster, node: Node, entry: VmEntry) -> GuestConfig:
+    """Carry out the pending changes of a VM that stopped or starts (QemuServer.pm:vmconfig_apply_pending)."""
+    config = cluster.config(entry)
+    if not config.pending:
+        return config
+    config = config.copy()
+    pending, config.pending = config.pending, {}
+    for item in split_list(pending.pop("delete", None)):
+        _remove(cluster, node, entry.type, entry.vmid, config, item.lstrip("!"), item.startswith("!"))
+    for key, value in pending.items():
+        if VM_DISK.match(key):
+            _set_disk(cluster, node, entry.type, entry.vmid, config, key, value)
+        else:
+            config.current[key] = value
+    cluster.write_config(node, entry, config)
+    return config
 
 
 def _leave_boot_order(config: GuestConfig, key: str) -> None:

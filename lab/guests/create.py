@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lab.cluster_file.volumes import CLOUDINIT_SIZE, EFI_SIZE, TPM_SIZE, mac, uuid
 from lab.errors import ApiFault, BadParameters, Die
-from lab.guests.drives import CT_DISK, VM_DISK, Drive, parse_drive
+from lab.guests.drives import CLOUDINIT_SIZE, CT_DISK, EFI_SIZE, TPM_SIZE, VM_DISK, Drive, parse_drive
+from lab.guests.identifiers import mac, uuid
 from lab.pve.formats import GuestConfig, format_size, parse_property_string, print_property_string
 from lab.pve.node import Node
 from lab.pve.pmxcfs import VmEntry

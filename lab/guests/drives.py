@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 
 from lab.pve.formats import GuestConfig, parse_property_string, parse_size
 
+EFI_SIZE = 4 * 2**20
+TPM_SIZE = 4 * 2**20
+CLOUDINIT_SIZE = 4 * 2**20
 VM_DISK = re.compile(r"^(ide[0-3]|sata[0-5]|scsi([12]?\d|30)|virtio(\d|1[0-5])|efidisk0|tpmstate0)$")
 CT_DISK = re.compile(r"^(rootfs|mp\d{1,3})$")
 UNUSED = re.compile(r"^unused\d+$")

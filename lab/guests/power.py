@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lab.errors import Die
+from lab.guests.config import apply_pending
 from lab.guests.locks import check_lock, config_lock, locked
 from lab.guests.start import StartFailure, check_start, launch, running_machine
 from lab.pve.formats import GuestConfig
@@ -39,6 +40,7 @@ def start_vm(
         if vmid in node.running:
             raise Die(f"VM {vmid} already running")
         cluster.check_quorum(node)
+        config = apply_pending(cluster, node, entry)
         wanted = machine or running_machine(node, config)
         yield from checked_start(cluster, node, vmid, config, wanted, task)
         launch(cluster, node, entry, config, wanted)
@@ -74,9 +76,16 @@ def stop_vm(
             check_lock(cluster.config(entry), "qemu")
         if vmid in node.running:
             yield cluster.engine.sleep(STOP_SECONDS["qemu"])
-            node.running.pop(vmid, None)
+            _gone(cluster, node, entry)
 
     yield from locked(cluster, node.name, config_lock("qemu", vmid), task, work(), task=task)
+
+
+def _gone(cluster: Cluster, node: Node, entry: VmEntry) -> None:
+    """A VM's process has ended; what waited for that can be changed now, unless /etc/pve cannot be written."""
+    node.running.pop(entry.vmid, None)
+    if cluster.quorate(node):
+        apply_pending(cluster, node, entry)
 
 
 def _find(cluster: Cluster, node: Node, vmid: int) -> VmEntry:
@@ -101,7 +110,7 @@ def shutdown_vm(
         patience = 60.0 if timeout is None else timeout
         if needs is not None and needs <= patience:
             yield cluster.engine.sleep(needs)
-            node.running.pop(vmid, None)
+            _gone(cluster, node, entry)
             yield cluster.engine.sleep(0.3)
             return
         yield cluster.engine.sleep(patience)
@@ -109,7 +118,7 @@ def shutdown_vm(
             raise Die("VM quit/powerdown failed - got timeout")
         task.log("VM still running - terminating now with SIGTERM")
         yield cluster.engine.sleep(STOP_SECONDS["qemu"])
-        node.running.pop(vmid, None)
+        _gone(cluster, node, entry)
 
     yield from locked(cluster, node.name, config_lock("qemu", vmid), task, work(), task=task)
 
