@@ -129,9 +129,9 @@ class Mirrors:
             yield from self._give_up("Input/output error (io-status: ok)")
             raise Die("block job (mirror) error: interrupted by signal") from fault
         except Lost as fault:
+            first = self.jobs[0].id
             yield from self._give_up("Input/output error (io-status: ok)")
-            job = self.jobs[0]
-            raise Die(f"block job (mirror) error: {job.id}: 'mirror' has been cancelled") from fault
+            raise Die(f"block job (mirror) error: {first}: 'mirror' has been cancelled") from fault
 
     def _give_up(self, complaint: str) -> Sim:
         m = self.m

@@ -300,15 +300,15 @@ class QemuMigration(Migration):
             yield from ties.hand_over_state(self, self.replication)
         cluster.fs.rename(before.path, before.path.replace(f"nodes/{self.node.name}/", f"nodes/{self.target.name}/"))
         if self.running:
-            self.other.take_over(paused=bool(self.mirrors) or self.was_paused)
+            self.other.take_over()
         if self.replication.replicated:
             ties.flip(cluster, self.replication, self.node.name, self.target.name)
-        self.leftover = self.enter("switchover") or self.enter("cleanup")
+        unharmed = self._enter_or_note("switchover") and self._enter_or_note("cleanup")
         if self.running:
             if self.mirrors is not None:
                 self.log("stopping NBD storage migration server on target.")
                 yield from self.pause(0.9)
-            if not self.was_paused:
+            if unharmed and not self.was_paused:
                 self.other.resume()
             yield from self.pause(0.2)
         yield from self._stop_source()
@@ -317,6 +317,16 @@ class QemuMigration(Migration):
                 self._free_source(item.volid)
         yield from self.pause(0.6)
         self._unlock_target()
+
+    def _enter_or_note(self, phase: str) -> bool:
+        """After the configuration has moved an error only makes problems, nothing goes back."""
+        try:
+            self.leftover = self.enter(phase) or self.leftover
+        except Die as fault:
+            self.error(fault.reason)
+            self.errors = True
+            return False
+        return True
 
     def _stop_source(self) -> Sim:
         if not self.running:

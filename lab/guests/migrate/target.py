@@ -135,12 +135,12 @@ class Target:
 
     # ------------------------------------------------------------ after the move
 
-    def take_over(self, paused: bool) -> None:
-        """The configuration is here now, so the process becomes visible."""
+    def take_over(self) -> None:
+        """The configuration is here now, so the process becomes visible; it waits to be resumed."""
         process = self.process
         if process is not None and self.m.target.running.get(self.m.vmid) is process:
             process.incoming = False
-            process.qmpstatus = "paused" if paused else "running"
+            process.qmpstatus = "paused"
 
     def resume(self) -> None:
         if self.process is not None:
