@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lab.errors import Die
-from lab.ha.config import GROUPS, RESOURCES, groups, print_resources, resources
+from lab.ha.config import GROUPS, RESOURCES, Group, Resource, groups, print_resources, resources
 from lab.ha.rules import RULES, all_rules, print_rules
 
 if TYPE_CHECKING:
@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 FIRST_ROUNDS = 3
 """Rounds that a new manager waits before it tries."""
 NEXT_ROUNDS = 6
+
+
+def with_failback(own: dict[str, Resource], known: dict[str, Group]) -> dict[str, Resource]:
+    """HA/Groups.pm:migrate_groups_to_resources."""
+    found = dict(own)
+    for sid, resource in own.items():
+        group = known.get(resource.group or "")
+        if group is not None:
+            found[sid] = resource.changed({**resource.values, "failback": str(int(not group.nofailback))})
+    return found
 
 
 def try_migration(manager: Manager) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from lab.ha import groups, transitions
 from lab.ha.commands import take_commands
-from lab.ha.config import GROUPS, RESOURCES, Resource, resources
+from lab.ha.config import GROUPS, RESOURCES, Group, Resource, resources
+from lab.ha.config import groups as groups_of
 from lab.ha.disarm import handle_disarm
 from lab.ha.placement import Usage
 from lab.ha.rules import NO_RULES, RULES, all_rules, compile_rules
@@ -42,6 +43,7 @@ class Manager:
         self._order: list[str] = []
         self._config_seen: dict[str, Resource] | None = None
         self.rebalance_on_start = False
+        self._grouped: tuple[dict[str, Resource], dict[str, Group], dict[str, Resource]] | None = None
         self._world: tuple[object, ...] = ()
         stack.status.master_node = node.name
 
@@ -58,7 +60,7 @@ class Manager:
             self.log("master seems offline")
             return
         groups.try_migration(self)
-        config = resources(self.cluster)
+        config = self._config()
         if self.status.disarm is None:
             self._adopt(config)
         crs = parse_property_string(self.cluster.options().get("crs", ""), "ha")
@@ -83,6 +85,15 @@ class Manager:
         for message in self.nodes.messages:
             self.log(message)
         self.nodes.messages.clear()
+
+    def _config(self) -> dict[str, Resource]:
+        """The resources; a group's ``nofailback`` goes for those that are in it."""
+        own, known = resources(self.cluster), groups_of(self.cluster)
+        if not known:
+            return own
+        if self._grouped is None or self._grouped[0] is not own or self._grouped[1] is not known:
+            self._grouped = own, known, groups.with_failback(own, known)
+        return self._grouped[2]
 
     def _adopt(self, config: dict[str, Resource]) -> None:
         """Add services that are new in the configuration, drop those that are gone from it."""
