@@ -138,10 +138,10 @@ class Steps:
 
     def check_link(self) -> Sim:
         """:raises Lost: after a while, when the target cannot be reached any more."""
-        if self.target.up and self.node.linked:
+        if self.target.up and self.node.up:
             return
         yield from self.pause(LOST_AFTER)
-        if not (self.target.up and self.node.linked):
+        if not (self.target.up and self.node.up):
             raise Lost
 
 

@@ -80,21 +80,40 @@ class Job:
         return row
 
 
-def _parse(text: str) -> dict[str, Job]:
-    found = {}
+@dataclass(frozen=True, slots=True)
+class _Table:
+    by_id: dict[str, Job]
+    by_guest: dict[int, list[Job]]
+
+
+def _parse(text: str) -> _Table:
+    table = _Table({}, {})
     for section in parse_section_config(text).values():
         guest, number = parse_job_id(section.id)
-        found[section.id] = Job(section.id, guest, number, section.values)
-    return found
+        job = table.by_id[section.id] = Job(section.id, guest, number, section.values)
+        table.by_guest.setdefault(guest, []).append(job)
+    return table
 
 
 def jobs(cluster: Cluster) -> dict[str, Job]:
     """All jobs by ID."""
-    return cluster.fs.parsed(FILE, _parse)
+    return cluster.fs.parsed(FILE, _parse).by_id
 
 
 def of_guest(cluster: Cluster, vmid: int) -> list[Job]:
-    return [job for job in jobs(cluster).values() if job.guest == vmid]
+    return cluster.fs.parsed(FILE, _parse).by_guest.get(vmid, [])
+
+
+def of_node(cluster: Cluster, node: str) -> list[Job]:
+    """The jobs of the guests that are on a node now, sorted by ID."""
+    by_guest = cluster.fs.parsed(FILE, _parse).by_guest
+    if not by_guest:
+        return []
+    found: list[Job] = []
+    for folder in ("qemu-server", "lxc"):
+        for name in cluster.fs.names(f"nodes/{node}/{folder}"):
+            found += by_guest.get(int(name.partition(".")[0]), [])
+    return sorted(found, key=lambda job: job.id)
 
 
 def towards(cluster: Cluster, vmid: int, target: str) -> Job | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lab.guests.replication.calendar import BadEvent, next_event
-from lab.guests.replication.jobs import Job, jobs, switch_target
+from lab.guests.replication.jobs import Job, of_node, switch_target
 
 if TYPE_CHECKING:
     from lab.pve.cluster import Cluster
@@ -45,11 +45,7 @@ def reclaim(cluster: Cluster, node: Node) -> None:
     :raises Die: no quorum.
     """
     cluster.check_cfs_lock(node, "file-replication_cfg")
-    stolen = {}
-    for job in jobs(cluster).values():
-        entry = cluster.guest(job.guest)
-        if entry is not None and entry.node == node.name and job.source not in (None, node.name):
-            stolen[job.guest] = job.source
+    stolen = {job.guest: job.source for job in of_node(cluster, node.name) if job.source not in (None, node.name)}
     for vmid, source in stolen.items():
         switch_target(cluster, node, vmid, node.name, str(source))
 
@@ -57,10 +53,7 @@ def reclaim(cluster: Cluster, node: Node) -> None:
 def local_jobs(cluster: Cluster, node: Node, disabled: bool = True) -> list[Job]:
     """The jobs that this node is in charge of."""
     found = []
-    for job in jobs(cluster).values():
-        entry = cluster.guest(job.guest)
-        if entry is None or entry.node != node.name:
-            continue
+    for job in of_node(cluster, node.name):
         if job.removal is None and (job.target == node.name or (job.disabled and not disabled)):
             continue
         found.append(job)
