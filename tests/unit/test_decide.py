@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.pve.mobility.plugins.module_utils.api.clock import Clock
 from ansible_collections.pve.mobility.plugins.module_utils.api.connection import Connection, from_options
 from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
     ApiError,
@@ -16,6 +17,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
     Invalid,
     Locked,
     MobilityError,
+    NodeUnreachable,
     NotFound,
     Unsupported,
     from_answer,
@@ -54,7 +56,12 @@ def cluster(*guests: dict[str, Any], nodes: list[dict[str, Any]] | None = None, 
     answers: dict[str, Any] = {"/cluster/resources": [*guests, *(NODES if nodes is None else nodes)]}
     for row in guests:
         answers[f"/nodes/{row['node']}/{row['type']}/{row['vmid']}/migrate"] = {"running": 1, "local_disks": []}
+        answers[f"/nodes/{row['node']}/{row['type']}/{row['vmid']}/status/current"] = {
+            "status": row["status"],
+            "lock": row.get("lock"),
+        }
         answers[f"/nodes/{row['node']}/replication"] = []
+        answers[f"/nodes/{row['node']}/tasks"] = []
     return Answers(answers | more)
 
 
@@ -77,12 +84,14 @@ def test_any_of_the_targets_is_fine() -> None:
     assert not decide(cluster(guest(node="pve2")), ask("pve3", "pve2")).start
 
 
-def test_a_move_of_a_vm_without_local_disks_costs_two_reads() -> None:
-    session = cluster(guest())
-    decision = decide(session, ask("pve2"))
-    assert decision.start
-    assert decision.mode == "online"
-    assert len(session.asked) == 2
+def test_a_move_costs_at_most_five_reads_before_the_write() -> None:
+    plain = cluster(guest())
+    assert decide(plain, ask("pve2")).start
+    assert len(plain.asked) == 3
+    worst = managed()
+    worst.answers["/nodes/pve1/qemu/100/migrate"] = {"running": 1, "local_disks": [{"volid": "tank:vm-100-disk-0"}]}
+    assert decide(worst, ask("pve2")).start
+    assert len(worst.asked) == 5
 
 
 def test_by_name() -> None:
@@ -102,6 +111,19 @@ def test_by_name() -> None:
         (cluster(guest(type="lxc")), ask(mode="online"), Invalid, "restart"),
         (cluster(guest(type="lxc")), ask(with_conntrack_state=True), Unsupported, "is a container"),
         (cluster(guest()), ask(restart_timeout=10), Unsupported, "is a VM"),
+        (
+            cluster(guest(), **{"/nodes/pve1/version": {"release": "8.4"}}),
+            ask(with_conntrack_state=True),
+            Unsupported,
+            "needs Proxmox VE 9.0, and pve1 runs 8.4",
+        ),
+        (
+            cluster(guest(status="unknown"), nodes=[{**NODES[0], "status": "offline"}, *NODES[1:]]),
+            ask(),
+            NodeUnreachable,
+            "is on pve1, which is offline",
+        ),
+        (cluster(guest(lock="suspended")), ask(), Locked, "it hibernates"),
     ],
     ids=str,
 )
@@ -112,6 +134,23 @@ def test_what_cannot_be_is_said_in_a_sentence(
         decide(session, request_)
     assert words in error.value.message
     assert error.value.message.endswith((".", "?"))
+
+
+def test_a_refusal_says_where_the_guest_is() -> None:
+    with pytest.raises(Locked) as error:
+        decide(cluster(guest(lock="backup")), ask())
+    assert error.value.failure() == {
+        "kind": "locked",
+        "guest": 100,
+        "node": "pve1",
+        "status": "running",
+        "lock": "backup",
+    }
+
+
+def test_conntrack_is_known_from_the_precondition() -> None:
+    answer = {"running": 1, "has-dbus-vmstate": 1}
+    assert decide(cluster(guest(), **{"/nodes/pve1/qemu/100/migrate": answer}), ask(with_conntrack_state=True)).start
 
 
 def managed(**service: Any) -> Answers:
@@ -259,6 +298,60 @@ def test_a_move_under_way_to_another_node_is_a_conflict() -> None:
     with pytest.raises(Conflict) as error:
         decide(cluster(guest(lock="migrate"), **RUNNING), ask("pve3"))
     assert "from pve1 to pve2, not to pve3" in error.value.message
+
+
+def test_a_container_that_is_shut_down_in_order_to_move_is_adopted() -> None:
+    # It runs and holds no lock, but its task does (timeline 03c, the first three seconds).
+    upid = UPID.replace("qmigrate:100", "vzmigrate:203")
+    session = cluster(
+        guest(203, type="lxc"),
+        **{
+            "/nodes/pve1/tasks": [{"upid": upid, "type": "vzmigrate", "id": "203", "status": "RUNNING"}],
+            f"/nodes/pve1/tasks/{upid}/status": {"status": "running"},
+            f"/nodes/pve1/tasks/{upid}/log": [{"n": 1, "t": "2026-11-23 03:57:58 shutdown CT 203"}],
+        },
+    )
+    with pytest.raises(Conflict, match="does not say where to"):
+        decide(session, ask("pve2", guest="203"))
+
+    class Patience(Clock):
+        """While it waits, the container is down and the log goes on."""
+
+        def sleep(self, seconds: float) -> None:
+            session.answers[f"/nodes/pve1/tasks/{upid}/log"].append(
+                {"n": 2, "t": "2026-11-23 03:58:01 starting migration of CT 203 to node 'pve2' (10.99.0.12)"}
+            )
+
+    decision = decide(session, ask("pve2", guest="203"), Patience(1.0))
+    assert decision.moving is not None
+    assert (decision.moving.target, decision.moving.was_running, decision.mode) == ("pve2", True, "restart")
+
+
+def test_the_state_to_be_found_again_is_not_taken_from_a_list_that_lags() -> None:
+    # Stopped two seconds ago, then moved; the list still says running (timeline 03b).
+    session = cluster(guest(lock="migrate"), **RUNNING)
+    session.answers["/nodes/pve1/qemu/100/status/current"] = {"status": "stopped", "lock": "migrate"}
+    decision = decide(session, ask("pve2"))
+    assert decision.moving is not None
+    assert (decision.moving.was_running, decision.mode) == (False, "offline")
+
+
+def test_an_ha_guest_that_is_stopped_in_order_to_move_will_run_again() -> None:
+    session = managed(state="relocate", target="pve2")
+    session.answers["/cluster/resources"][0]["hastate"] = "relocate"
+    session.answers["/nodes/pve1/qemu/100/status/current"] = {
+        "status": "stopped",
+        "ha": {"managed": 1, "state": "started"},
+    }
+    decision = decide(session, ask("pve2"))
+    assert decision.moving is not None
+    assert decision.moving.was_running
+
+
+def test_a_lock_that_has_just_gone_is_none() -> None:
+    session = cluster(guest(lock="migrate"), **{"/cluster/tasks": []})
+    session.answers["/nodes/pve1/qemu/100/status/current"] = {"status": "running"}
+    assert decide(session, ask("pve2")).start
 
 
 def test_a_stuck_lock_is_told_from_a_running_move() -> None:

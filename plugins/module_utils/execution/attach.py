@@ -25,7 +25,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.follow impo
 )
 from ansible_collections.pve.mobility.plugins.module_utils.execution.locate import find_guest, read_resources
 from ansible_collections.pve.mobility.plugins.module_utils.execution.moving import Moving
-from ansible_collections.pve.mobility.plugins.module_utils.execution.prepare import ha_if_busy, under_way
+from ansible_collections.pve.mobility.plugins.module_utils.execution.underway import begun, ha_if_busy, under_way
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest
 
 
@@ -203,7 +203,9 @@ def _watch(session: Session, clock: Clock, wanted: list[Any]) -> list[WatchedGue
         if seen is None:
             seen = read_resources(session)
         guest = find_guest(seen, str(item))
-        moving = under_way(session, guest, ha_if_busy(session, guest))
+        guest, moving = under_way(session, guest, ha_if_busy(session, guest))
+        if moving is None:
+            _known, moving = begun(session, guest)
         if moving is None:
             watched.append(WatchedGuest(clock, idle=guest))
         else:

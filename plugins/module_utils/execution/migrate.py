@@ -32,13 +32,13 @@ class Migration:
 
     def prepare(self) -> Decision:
         """:raises MobilityError: it cannot or must not be done; nothing was changed."""
-        return decide(self.session, self.request)
+        return decide(self.session, self.request, self.clock)
 
     def begin(self, decision: Decision) -> Moving | None:
         """Start what has to be started; None when there is nothing to follow."""
         if decision.start and decision.moving is not None and decision.facts is not None:
             self._sync(decision)
-            return start(self.session, self.clock, self.request, decision.moving)
+            return start(self.session, self.clock, self.request, decision.moving, decision.known)
         if decision.moving is not None:
             decision.moving.asked_at = self.clock.monotonic()
         return decision.moving

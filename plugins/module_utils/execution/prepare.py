@@ -4,26 +4,28 @@
 """From a request to a decision: nothing to do, adopt what is under way, or move, judged beforehand.
 
 Requests: 1 for the resources (a no-op needs no more, or 2 while the HA manager is busy with the guest), then the
-precondition, the HA manager's status for HA guests, and the guest's replication jobs: at most 4 before the write.
+guest's newest tasks, the precondition, the HA manager's status for HA guests, and the guest's replication jobs: at most
+5 before the write.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from ansible_collections.pve.mobility.plugins.module_utils.api import tasks
+from ansible_collections.pve.mobility.plugins.module_utils.api.clock import Clock
 from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
     Blocked,
     Conflict,
     Invalid,
     Locked,
+    MobilityError,
+    NodeUnreachable,
     NotImplementedByRelease,
     Unsupported,
 )
-from ansible_collections.pve.mobility.plugins.module_utils.api.progress import Progress
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
-from ansible_collections.pve.mobility.plugins.module_utils.api.upid import Upid
 from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding, Severity
 from ansible_collections.pve.mobility.plugins.module_utils.checks.judge import judge_move
 from ansible_collections.pve.mobility.plugins.module_utils.execution.locate import (
@@ -33,13 +35,19 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.locate impo
 )
 from ansible_collections.pve.mobility.plugins.module_utils.execution.moving import Moving
 from ansible_collections.pve.mobility.plugins.module_utils.execution.request import MoveRequest
+from ansible_collections.pve.mobility.plugins.module_utils.execution.underway import (
+    await_target,
+    begun,
+    ha_if_busy,
+    moving_of,
+    read_ha,
+    under_way,
+)
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest, Resources
-from ansible_collections.pve.mobility.plugins.module_utils.model.ha import MOVING, HaStatus, ha_status
-from ansible_collections.pve.mobility.plugins.module_utils.model.move import Mode, MoveFacts
+from ansible_collections.pve.mobility.plugins.module_utils.model.ha import MOVING, HaStatus
+from ansible_collections.pve.mobility.plugins.module_utils.model.move import Mode, MoveFacts, natural_mode
 from ansible_collections.pve.mobility.plugins.module_utils.model.precondition import Precondition, precondition
 from ansible_collections.pve.mobility.plugins.module_utils.model.replication import ReplicationJob, replication_job
-
-MOVE_TASKS = {"qmigrate", "vzmigrate"}
 
 
 @dataclass(slots=True)
@@ -47,6 +55,7 @@ class Decision:
     """:ivar moving: what to follow; None when nothing is to be done. :ivar start: it has yet to be started.
 
     :ivar facts: of the move to start, None otherwise.
+    :ivar known: UPIDs of the guest's newest tasks, to tell by which task a write has started.
     """
 
     guest: Guest
@@ -56,95 +65,75 @@ class Decision:
     start: bool = False
     facts: MoveFacts | None = None
     findings: list[Finding] = field(default_factory=list)
+    known: frozenset[str] = frozenset()
 
 
-def decide(session: Session, request: MoveRequest) -> Decision:
+def decide(session: Session, request: MoveRequest, clock: Clock | None = None) -> Decision:
     """Read and judge; sends no write.
 
-    :raises MobilityError: when the move cannot or must not happen.
+    :param clock: to wait until a move under way says where to; without it that is a conflict at once.
+    :raises MobilityError: when the move cannot or must not happen, with what is known of the guest.
     """
     seen = read_resources(session)
     guest = find_guest(seen, request.guest)
     for name in request.targets:
         find_node(seen, name)
+    try:
+        return _decide(session, request, clock, seen, guest)
+    except MobilityError as error:
+        error.details = facts_of(guest) | error.details
+        raise
+
+
+def facts_of(guest: Guest) -> dict[str, Any]:
+    """Where a guest is that was not touched: for the result of a failure."""
+    return {"guest": guest.vmid, "node": guest.node, "status": guest.status, "lock": guest.lock}
+
+
+def _decide(session: Session, request: MoveRequest, clock: Clock | None, seen: Resources, guest: Guest) -> Decision:
     ha = ha_if_busy(session, guest)
-    moving = under_way(session, guest, ha)
+    guest, moving = under_way(session, guest, ha)
+    if moving is not None and clock is not None:
+        await_target(session, clock, moving)
     if moving is not None:
         return _adopt(guest, request, moving)
     if guest.node in request.targets:
         # Whatever the lock is, the guest is where it should be and does not move.
         return Decision(guest, guest.node, _mode_of(guest, request.mode, guest.running).value)
-    if guest.lock is not None:
-        raise Locked(
-            f"{guest.label} on {guest.node} is locked ({guest.lock}): wait until what holds the lock has ended,"
-            " or remove"
-            f" a left-over lock with {'qm' if guest.type == 'qemu' else 'pct'} unlock {guest.vmid} on {guest.node}."
+    home = seen.node(guest.node)
+    if home is not None and home.status == "offline":
+        raise NodeUnreachable(
+            f"{guest.label} is on {guest.node}, which is offline, and cannot move from there: bring the node back."
             " Nothing was changed.",
-            lock=guest.lock,
+            node=guest.node,
         )
-    return _judge(session, request, seen, guest, ha)
+    if guest.lock is not None:
+        raise Locked(f"{guest.label} on {guest.node} is locked ({guest.lock}): {_unlock(guest)}. Nothing was changed.")
+    known, moving = begun(session, guest)
+    if moving is not None:
+        if clock is not None:
+            await_target(session, clock, moving)
+        return _adopt(guest, request, moving)
+    decision = _judge(session, request, seen, guest, ha)
+    decision.known = known
+    return decision
 
 
-def ha_if_busy(session: Session, guest: Guest) -> HaStatus | None:
-    """The HA manager's status when it is moving the guest; None, and no request, otherwise."""
-    return _ha_status(session) if guest.hastate in MOVING else None
-
-
-def _ha_status(session: Session) -> HaStatus:
-    return ha_status(session.get("/cluster/ha/status/manager_status"))
-
-
-def under_way(session: Session, guest: Guest, ha: HaStatus | None) -> Moving | None:
-    """A move of this guest that runs already, whoever started it."""
-    if ha is not None:
-        service = ha.services.get(guest.sid)
-        if service is not None and service.state in MOVING and service.target:
-            return _moving(guest, service.node, service.target, ha=True)
-    if guest.lock != "migrate":
-        return None
-    for node in _nodes_of_task(session, guest):
-        for row in tasks.listed(session, node, vmid=guest.vmid, limit=10):
-            if row.get("type") in MOVE_TASKS and row.get("status", "RUNNING") == "RUNNING":
-                return _from_task(session, guest, Upid.parse(str(row["upid"])))
-    raise Locked(
-        f"{guest.label} on {guest.node} is locked (migrate), but no migration task runs: one was killed. See that"
-        f" {guest.node} alone runs it, then unlock it there: {'qm' if guest.type == 'qemu' else 'pct'} unlock"
-        f" {guest.vmid}. Nothing was changed.",
-        lock="migrate",
-    )
-
-
-def _nodes_of_task(session: Session, guest: Guest) -> Iterator[str]:
-    """After the switchover the configuration is on the target while the task still runs on the source."""
-    yield guest.node
-    for row in session.get("/cluster/tasks") or ():
-        ours = row.get("type") in MOVE_TASKS and str(row.get("id")) == str(guest.vmid) and not row.get("endtime")
-        if ours and row["node"] != guest.node:
-            yield str(row["node"])
-
-
-def _from_task(session: Session, guest: Guest, upid: Upid) -> Moving:
-    progress = Progress()
-    lines = tasks.TaskLog(upid).read_on(session)
-    progress.feed(lines, 0.0)
-    moving = _moving(guest, upid.node, progress.target or "", ha=guest.hastate in MOVING)
-    moving.task, moving.since = upid.text, upid.start
-    return moving
-
-
-def _moving(guest: Guest, source: str, target: str, *, ha: bool) -> Moving:
-    mode = _mode_of(guest, "auto", guest.running).value
-    return Moving(
-        guest.vmid, guest.type, guest.name, source, target, mode, guest.running, ha=ha, adopted=True, seen_moving=True
+def _unlock(guest: Guest) -> str:
+    if guest.lock == "suspended":
+        return "it hibernates; resume it, or shut it down properly, before it moves"
+    tool = "qm" if guest.type == "qemu" else "pct"
+    return (
+        "wait until what holds the lock has ended, or remove a left-over lock with"
+        f" {tool} unlock {guest.vmid} on {guest.node}"
     )
 
 
 def _adopt(guest: Guest, request: MoveRequest, moving: Moving) -> Decision:
     if not moving.target:
-        # A container that is still being shut down: its log does not name the target yet.
         raise Conflict(
-            f"{guest.label} is being moved already, and its task does not say yet where to: run this again in a moment."
-            " Nothing was changed.",
+            f"{guest.label} is being moved already, and its task does not say where to: run this again when that has"
+            " ended. Nothing was changed.",
             task=moving.task,
         )
     if moving.target not in request.targets:
@@ -165,17 +154,17 @@ def _judge(session: Session, request: MoveRequest, seen: Resources, guest: Guest
     before = _precondition(session, guest)
     managed = guest.hastate is not None and guest.hastate != "ignored"
     if managed and ha is None:
-        ha = _ha_status(session)
+        ha = read_ha(session)
     if ha is not None and ha.disarm_mode == "ignore":
         managed = False
     mode = _mode_of(guest, request.mode, before.running)
     if managed:
         _refuse_dropped(guest, request, mode, before.running)
-        queued = _queued(guest, request, ha)
+        queued = _queued(session, guest, request, ha)
         if queued is not None:
             return queued
     else:
-        _refuse_impossible(guest, request)
+        _refuse_impossible(session, guest, request, before)
     jobs = _jobs(session, guest, before)
     judged: list[tuple[MoveFacts, list[Finding]]] = []
     for name in request.targets:
@@ -206,6 +195,7 @@ def _decision(guest: Guest, facts: MoveFacts, findings: list[Finding], managed: 
         facts.mode.value,
         before.running,
         ha=managed,
+        storage_map=dict(facts.storage_map),
     )
     return Decision(guest, facts.target.name, facts.mode.value, moving, True, facts, findings)
 
@@ -222,9 +212,7 @@ def _precondition(session: Session, guest: Guest) -> Precondition:
 def _mode_of(guest: Guest, wanted: str, running: bool) -> Mode:
     """:raises Invalid: the mode does not fit the guest."""
     if wanted == "auto":
-        if not running:
-            return Mode.OFFLINE
-        return Mode.ONLINE if guest.type == "qemu" else Mode.RESTART
+        return natural_mode(guest, running)
     mode = Mode(wanted)
     if mode is Mode.ONLINE and guest.type == "lxc" and running:
         raise Invalid(
@@ -253,8 +241,8 @@ def _refuse_dropped(guest: Guest, request: MoveRequest, mode: Mode, running: boo
         )
 
 
-def _refuse_impossible(guest: Guest, request: MoveRequest) -> None:
-    """Options that this kind of guest does not have."""
+def _refuse_impossible(session: Session, guest: Guest, request: MoveRequest, before: Precondition) -> None:
+    """Options that this kind of guest, or the release of its node, does not have."""
     if guest.type == "lxc":
         for name, given in (
             ("migration_type", request.migration_type),
@@ -265,17 +253,25 @@ def _refuse_impossible(guest: Guest, request: MoveRequest) -> None:
                 raise Unsupported(f"{guest.label} is a container: {name} is for VMs only.")
     elif request.restart_timeout is not None:
         raise Unsupported(f"{guest.label} is a VM: restart_timeout is for containers only.")
+    elif request.with_conntrack_state and not before.conntrack:
+        release = session.get(f"/nodes/{guest.node}/version").get("release")
+        raise Unsupported(
+            f"with_conntrack_state needs Proxmox VE 9.0, and {guest.node} runs {release}: leave it out, or upgrade"
+            f" {guest.node} first. Nothing was changed."
+        )
 
 
-def _queued(guest: Guest, request: MoveRequest, ha: HaStatus | None) -> Decision | None:
+def _queued(session: Session, guest: Guest, request: MoveRequest, ha: HaStatus | None) -> Decision | None:
     """A request that the HA manager has taken but not acted on yet."""
     service = ha.services.get(guest.sid) if ha is not None else None
     if service is None:
         return None
     if service.state in MOVING and service.target:
-        return _adopt(guest, request, _moving(guest, service.node, service.target, ha=True))
+        return _adopt(guest, request, moving_of(session, guest, service.node, service.target, [], ha=True))
     if len(service.command) >= 2 and service.command[0] in MOVING:
-        return _adopt(guest, request, _moving(guest, service.node, service.command[1], ha=True))
+        queued = moving_of(session, guest, service.node, service.command[1], [], ha=True)
+        queued.seen_moving = False
+        return _adopt(guest, request, queued)
     return None
 
 

@@ -13,7 +13,6 @@ from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
     ApiError,
     MaybeSent,
     NodeUnreachable,
-    Unsupported,
 )
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
 from ansible_collections.pve.mobility.plugins.module_utils.api.upid import Upid
@@ -25,22 +24,19 @@ LOOK_FOR = 15.0
 LOOK_EVERY = 2.0
 
 
-def start(session: Session, clock: Clock, request: MoveRequest, moving: Moving) -> Moving:
+def start(session: Session, clock: Clock, request: MoveRequest, moving: Moving, known: frozenset[str]) -> Moving:
     """Ask for the move and note its task.
 
-    ``moving.since``, when it is known, is the cluster's time shortly before; else the guest's newest task is looked up,
-    so that after an unanswered request a new task can be told from an old one.
-
+    :param known: UPIDs of the guest's newest tasks before, to tell a new one by after an unanswered request.
     :raises MobilityError: it was refused, or it is unknown whether it was accepted.
     """
     path = f"{moving.guest.path}/migrate"
-    before = _newest(session, moving) if not moving.since else None
     moving.asked_at = clock.monotonic()
-    params = parameters(session, request, moving)
+    params = parameters(request, moving)
     try:
         upid = Upid.parse(str(session.post(path, params)))
     except MaybeSent as doubt:
-        upid = _find_started(session, clock, moving, before, doubt)
+        upid = _find_started(session, clock, moving, known, doubt)
     moving.since = upid.start
     if upid.type == "hamigrate":
         moving.ha, moving.request_task = True, upid.text
@@ -49,7 +45,7 @@ def start(session: Session, clock: Clock, request: MoveRequest, moving: Moving) 
     return moving
 
 
-def parameters(session: Session, request: MoveRequest, moving: Moving) -> dict[str, Any]:
+def parameters(request: MoveRequest, moving: Moving) -> dict[str, Any]:
     """The parameters of ``POST …/migrate`` for this kind of guest; only what differs from Proxmox VE's defaults."""
     params: dict[str, Any] = {"target": moving.target}
     online = moving.was_running
@@ -70,7 +66,6 @@ def parameters(session: Session, request: MoveRequest, moving: Moving) -> dict[s
     if request.storage_map:
         params["targetstorage"] = print_storage_map(request.storage_map)
     if request.with_conntrack_state:
-        _need_release(session, moving.source, (9, 0), "with_conntrack_state")
         params["with-conntrack-state"] = True
     return params | {
         "bwlimit": request.bwlimit,
@@ -79,24 +74,7 @@ def parameters(session: Session, request: MoveRequest, moving: Moving) -> dict[s
     }
 
 
-def _need_release(session: Session, node: str, least: tuple[int, int], option: str) -> None:
-    release = str(session.get(f"/nodes/{node}/version").get("release", ""))
-    major, _dot, minor = release.partition(".")
-    if (int(major or 0), int(minor or 0)) < least:
-        raise Unsupported(
-            f"{option} needs Proxmox VE {least[0]}.{least[1]}, and {node} runs {release}: leave it out, or"
-            f" upgrade {node}"
-            " first. Nothing was changed."
-        )
-
-
-def _newest(session: Session, moving: Moving) -> str | None:
-    """The guest's newest task before the write, to tell a new one by."""
-    rows = tasks.listed(session, moving.source, vmid=moving.vmid, limit=1)
-    return str(rows[0]["upid"]) if rows else None
-
-
-def _find_started(session: Session, clock: Clock, moving: Moving, before: str | None, doubt: MaybeSent) -> Upid:
+def _find_started(session: Session, clock: Clock, moving: Moving, known: frozenset[str], doubt: MaybeSent) -> Upid:
     """The task that the unanswered request has started, on any host that answers.
 
     :raises NodeUnreachable: it cannot be found, so it is not known whether the move was started.
@@ -107,9 +85,7 @@ def _find_started(session: Session, clock: Clock, moving: Moving, before: str | 
         try:
             for row in tasks.listed(session, moving.source, vmid=moving.vmid, limit=10):
                 upid = Upid.parse(str(row["upid"]))
-                if upid.text == before or upid.start < moving.since:
-                    break
-                if upid.type in wanted and _is_own(session, upid):
+                if upid.type in wanted and upid.text not in known and _is_own(session, upid):
                     return upid
         except ApiError:
             session.rotate()
@@ -118,8 +94,6 @@ def _find_started(session: Session, clock: Clock, moving: Moving, before: str | 
                 f"{doubt.message} No task for {moving.label} appeared on {moving.source} in {LOOK_FOR:.0f} s,"
                 " so the move"
                 " was probably not started: run this again; a move that is under way will be adopted.",
-                guest=moving.vmid,
-                node=moving.source,
             )
         clock.sleep(LOOK_EVERY)
 

@@ -23,6 +23,13 @@ class Mode(enum.Enum):
     OFFLINE = "offline"
 
 
+def natural_mode(guest: Guest, running: bool) -> Mode:
+    """The mode that keeps a guest in the state it has, with the shortest pause."""
+    if not running:
+        return Mode.OFFLINE
+    return Mode.ONLINE if guest.type == "qemu" else Mode.RESTART
+
+
 @dataclass(frozen=True, slots=True)
 class MoveFacts:
     """A move and the facts about it.

@@ -43,7 +43,8 @@ class LocalDisk:
 class Precondition:
     """``running`` is exact. ``local_resources`` are config keys of devices of the node.
 
-    ``mapped`` names the mapping of each mapped device and whether it can move live.
+    ``mapped`` names the mapping of each mapped device and whether it can move live. ``conntrack``: the source can take
+    the firewall's connection tracking along (9.0 and later).
     """
 
     running: bool
@@ -52,6 +53,7 @@ class Precondition:
     local_resources: tuple[str, ...] = ()
     mapped: Mapping[str, tuple[str, bool]] = field(default_factory=dict)
     dependents: tuple[str, ...] = ()
+    conntrack: bool = False
 
     def hindrance(self, node: str) -> Hindrance:
         return self.hindrances.get(node, Hindrance())
@@ -70,6 +72,7 @@ def precondition(answer: Mapping[str, Any]) -> Precondition:
             for key, row in (answer.get("mapped-resource-info") or {}).items()
         },
         tuple(str(sid) for sid in answer.get("dependent-ha-resources") or ()),
+        bool(int(answer.get("has-dbus-vmstate", 0) or 0)),
     )
 
 
