@@ -35,7 +35,8 @@ class Cluster:
 
     :ivar fs: /etc/pve. :ivar tasks: workers and their logs. :ivar storages: definitions and volumes.
     :ivar users: accounts, tokens and privileges. :ivar faults: what goes wrong on demand.
-    :ivar ha, replication: the HA stack and the replication schedulers (set by the loader). :ivar statd: what the nodes' pvestatd told about guests and storages.
+    :ivar ha, replication: the HA stack and the replication schedulers (set by the loader).
+    :ivar statd: what the nodes' pvestatd told about guests and storages.
     """
 
     def __init__(self, engine: Engine, name: str = "lab") -> None:

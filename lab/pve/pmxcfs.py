@@ -77,7 +77,8 @@ class Pmxcfs:
         folder, _slash, name = path.rpartition("/")
         self._folders.setdefault(folder, {})[name] = None
         if match := _GUEST_FILE.match(path):
-            self.vmlist[int(match[3])] = VmEntry(int(match[3]), match[1], "qemu" if match[2] == "qemu-server" else "lxc")
+            type = "qemu" if match[2] == "qemu-server" else "lxc"
+            self.vmlist[int(match[3])] = VmEntry(int(match[3]), match[1], type)
         self.version += 1
 
     def delete(self, path: str) -> None:
