@@ -25,7 +25,8 @@ notes:
   - "Privileges: C(VM.Migrate) and C(VM.Audit) on C(/vms/{vmid}); C(Sys.Audit) on C(/nodes/{node}) to follow tasks of
     others; for guests under HA C(Sys.Audit) on C(/). With O(target_storage) also C(VM.Config.Disk) on the guest and
     C(Datastore.AllocateSpace) on the target storages. With O(sync_first) C(VM.Replicate) on the guest, on Proxmox VE
-    8.4 C(Datastore.Allocate) on C(/storage)."
+    8.4 C(Datastore.Allocate) on C(/storage). With C(Datastore.Audit) on the storages of local disks a failure can say
+    whether a disk was left behind."
   - A no-op costs one request to the API (two while the HA manager is moving the guest), a move six requests at most
     and then some for following it.
   - For rehearsals against a simulated cluster that runs faster than real time, set E(PVE_MOBILITY_SPEED) to its speed.

@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.pve.mobility.plugins.module_utils.api import tasks
 from ansible_collections.pve.mobility.plugins.module_utils.api.clock import Clock
-from ansible_collections.pve.mobility.plugins.module_utils.api.errors import MobilityError
+from ansible_collections.pve.mobility.plugins.module_utils.api.errors import MobilityError, NodeUnreachable
 from ansible_collections.pve.mobility.plugins.module_utils.api.progress import Progress
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
 from ansible_collections.pve.mobility.plugins.module_utils.api.upid import Upid
@@ -62,6 +62,8 @@ class WatchedGuest:
             verdict = self.follower.poll()
         except HaRefused as refusal:
             self.error = outcome.refused_by_ha(self.follower, refusal)
+        except NodeUnreachable as silence:
+            self.error = outcome.lost(self.follower, silence)
         except MobilityError as error:
             self.error = error
         else:

@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.pve.mobility.plugins.module_utils.api.clock import Clock
-from ansible_collections.pve.mobility.plugins.module_utils.api.errors import PermissionDenied
+from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
+    MobilityError,
+    NodeUnreachable,
+    PermissionDenied,
+)
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
 from ansible_collections.pve.mobility.plugins.module_utils.execution import outcome
 from ansible_collections.pve.mobility.plugins.module_utils.execution.follow import Follower, HaRefused, State
@@ -37,8 +41,11 @@ class Migration:
     def begin(self, decision: Decision) -> Moving | None:
         """Start what has to be started; None when there is nothing to follow."""
         if decision.start and decision.moving is not None and decision.facts is not None:
-            self._sync(decision)
-            return start(self.session, self.clock, self.request, decision.moving, decision.known)
+            try:
+                self._sync(decision)
+                return start(self.session, self.clock, self.request, decision.moving, decision.known)
+            except MobilityError as error:
+                raise outcome.not_started(decision, error) from None
         if decision.moving is not None:
             decision.moving.asked_at = self.clock.monotonic()
         return decision.moving
@@ -55,6 +62,8 @@ class Migration:
             verdict = follower.wait(deadline)
         except HaRefused as refusal:
             raise outcome.refused_by_ha(follower, refusal) from None
+        except NodeUnreachable as silence:
+            raise outcome.lost(follower, silence) from None
         match verdict.state:
             case State.DONE:
                 return outcome.moved(follower, verdict)

@@ -10,22 +10,25 @@ from typing import Any
 from ansible_collections.pve.mobility.plugins.module_utils.api import tasks
 from ansible_collections.pve.mobility.plugins.module_utils.api.clock import Clock
 from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
+    ApiError,
     Blocked,
     MobilityError,
+    NodeUnreachable,
     TaskFailed,
     TimedOut,
 )
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
 from ansible_collections.pve.mobility.plugins.module_utils.api.upid import Upid
 from ansible_collections.pve.mobility.plugins.module_utils.execution.follow import Current, Follower, HaRefused, Verdict
-from ansible_collections.pve.mobility.plugins.module_utils.execution.prepare import Decision
+from ansible_collections.pve.mobility.plugins.module_utils.execution.prepare import Decision, facts_of
+from ansible_collections.pve.mobility.plugins.module_utils.execution.remains import Remains, remains
 
 
 def result(decision: Decision) -> dict[str, Any]:
     """The result before anything is done: also what check mode returns."""
     guest, moving = decision.guest, decision.moving
     return {
-        "changed": decision.start,
+        "changed": moving is not None,
         "guest": {"vmid": guest.vmid, "type": guest.type, "name": guest.name},
         "source": moving.source if moving is not None else guest.node,
         "target": decision.target,
@@ -113,20 +116,42 @@ def refused_by_ha(follower: Follower, refusal: HaRefused) -> MobilityError:
     )
 
 
+def not_started(decision: Decision, error: MobilityError) -> MobilityError:
+    """The same error, of a move that was refused when it was asked for, with where the guest is."""
+    error.details = facts_of(decision.guest) | error.details
+    if not isinstance(error, NodeUnreachable | TaskFailed | TimedOut) and "Nothing was changed" not in error.message:
+        error.message += f" {decision.guest.label} is still on {decision.guest.node}; nothing was changed."
+    return error
+
+
+def lost(follower: Follower, error: NodeUnreachable) -> NodeUnreachable:
+    """The same error, of a move that can no longer be watched, with where the guest was seen last."""
+    where, facts = _whereabouts(follower, over=False)
+    error.message += f" {where}"
+    error.details = {**error.details, **facts}
+    return error
+
+
 def timed_out(session: Session, clock: Clock, follower: Follower, timeout: float, cancel: bool) -> MobilityError | None:
     """The error for a move that is not done in time; None when it ended well while it was being cancelled."""
     moving = follower.moving
-    if not cancel or moving.task is None:
-        where, facts = _whereabouts(follower)
+    refused = ""
+    if cancel and moving.task is not None:
+        try:
+            tasks.cancel(session, Upid.parse(moving.task))
+        except ApiError as error:
+            # Lost on the way, or not permitted: the state of the task will tell.
+            refused = f" Cancelling was asked for, but: {error.message}"
+    if not cancel or moving.task is None or refused:
+        where, facts = _whereabouts(follower, over=False)
         return TimedOut(
             f"The move of {moving.label} to {moving.target} did not end within {timeout:g} s; it goes on. Run"
             " this again"
-            f" to attach to it, or use pve.mobility.follow. {where}",
+            f" to attach to it, or use pve.mobility.follow. {where}{refused}",
             task=moving.task,
-            follow=moving.as_dict(),
+            follow=follower.handle(),
             **facts,
         )
-    tasks.cancel(session, Upid.parse(moving.task))
     verdict = follower.wait(clock.monotonic() + 30)
     if verdict.state.value == "done":
         return None
@@ -139,21 +164,34 @@ def timed_out(session: Session, clock: Clock, follower: Follower, timeout: float
     )
 
 
-def _whereabouts(follower: Follower) -> tuple[str, dict[str, Any]]:
-    """A sentence on where the guest is, and the same as data."""
+def _whereabouts(follower: Follower, over: bool = True) -> tuple[str, dict[str, Any]]:
+    """A sentence on where the guest is, and the same as data.
+
+    :param over: the move has ended, so that what it holds and has copied is left for good.
+    """
     moving = follower.moving
     now: Current | None = follower.whereabouts()
-    left = tasks.leftovers(follower.lines, moving.target)
-    facts: dict[str, Any] = {"guest": moving.vmid, "leftovers": left}
+    facts: dict[str, Any] = {"guest": moving.vmid, "leftovers": []}
     if now is None:
         facts |= {"node": None, "status": None, "lock": None}
         return f"Where it is now could not be found out; look for it on {moving.source} and {moving.target}.", facts
     facts |= {"node": now.node, "status": now.status, "lock": now.lock}
     state = "runs" if now.status == "running" else f"is {now.status}"
-    lock = f"a lock remains ({now.lock})" if now.lock else "no lock"
-    rest = f"left behind: {', '.join(left)}" if left else "no leftover disk"
-    if now.lock is None and not left:
-        remains = "no lock and no leftover disk remain"
-    else:
-        remains = f"{lock}; {rest}" if now.lock else f"{lock} remains; {rest}"
-    return f"The guest is on {now.node} and {state}; {remains}.", facts
+    if not over:
+        held = f" (lock: {now.lock})" if now.lock else ""
+        return f"The guest is on {now.node} and {state}{held}.", facts
+    left = remains(follower.session, moving, follower.lines, now.node)
+    facts["leftovers"] = list(left.volumes)
+    return f"The guest is on {now.node} and {state}; {_rest(now.lock, left)}.", facts
+
+
+def _rest(lock: str | None, left: Remains) -> str:
+    """What remains of a move besides the guest, in words."""
+    if lock is None and not left.volumes and left.certain:
+        return "no lock and no leftover disk remain"
+    held = f"a lock remains ({lock})" if lock else "no lock remains"
+    if left.volumes:
+        return f"{held}; left behind: {', '.join(left.volumes)}"
+    if left.certain:
+        return f"{held}; no leftover disk"
+    return f"{held}; whether a disk was left behind on {left.node} could not be looked up (Datastore.Audit)"
