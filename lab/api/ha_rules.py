@@ -59,7 +59,7 @@ def _row(call: Call, rule: Rule, errors: list[str] | None) -> dict[str, Any]:
         row["nodes"] = print_priorities(rule.nodes)
         if rule.strict:
             row["strict"] = 1
-    else:
+    if rule.affinity:
         row["affinity"] = rule.affinity
     if rule.disable:
         row["disable"] = 1

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _WRITTEN_BEFORE = 4.0
 """Seconds since the daemons last wrote their status."""
+_DEAD_SINCE = 3600.0
+"""Seconds since those of nodes that are off or alone did."""
 
 
 def found_running(stack: HaStack, behaviour: Mapping[str, Any]) -> None:
@@ -48,8 +50,9 @@ def found_running(stack: HaStack, behaviour: Mapping[str, Any]) -> None:
         mode = "maintenance" if node.name in resting else "disarm" if disarmed else "active"
         busy = "maintenance" if mode == "maintenance" else "active"
         state = busy if mode != "disarm" and (status.active_on(node.name) or mode == "maintenance") else None
+        age = _WRITTEN_BEFORE if node.powered and cluster.quorate(node) else _DEAD_SINCE
         stack.lrm_status[node.name] = LrmStatus(
-            state or "wait_for_agent_lock", mode, timestamp=cluster.engine.now - _WRITTEN_BEFORE
+            state or "wait_for_agent_lock", mode, timestamp=cluster.engine.now - age
         )
 
 

@@ -232,12 +232,16 @@ class Lrm:
 
     def _queue(self, sid: str, uid: str | None, state: str, target: str | None = None,
                timeout: int | None = None) -> None:  # fmt: skip
-        """A command is carried out once; only ``stopped`` again in each round (nobody looks at its result)."""
+        """A command is carried out once; only ``stopped`` again in each round (nobody looks at its result).
+
+        What had to wait keeps its turn, so that no service starves on a node with many.
+        """
         if state != "stopped" and uid is not None and uid in self.results:
             return
         worker = self.workers.get(sid)
         if worker is None or not worker.begun:
-            self.workers[sid] = Worker(sid, uid, state, target, timeout)
+            tries = worker.tries if worker is not None and state != "stopped" else 0
+            self.workers[sid] = Worker(sid, uid, state, target, timeout, tries)
 
     def _run_workers(self) -> Sim:
         """Start what waits, those that waited longest first, never more than ``max_workers`` at a time."""

@@ -25,7 +25,8 @@ TYPES = (NODE, TOGETHER)
 class Rule:
     """One rule.
 
-    :ivar nodes: priority by node (node affinity). :ivar affinity: ``positive`` or ``negative`` (resource affinity).
+    :ivar nodes: priority by node (node affinity).
+    :ivar affinity: ``positive`` or ``negative``; node affinity may have it, too: negative means to avoid the nodes.
     :ivar order: position in the file, from 1.
     """
 
@@ -241,7 +242,7 @@ def compile_rules(rules: dict[str, Rule], nodes: list[str]) -> tuple[Compiled, l
     messages = [f"Drop rule '{id}', because {text}." for id in sorted(errors) for text in errors[id]]
     kept = [rule for id, rule in rules.items() if id not in errors and not rule.disable]
     together: dict[str, frozenset[str]] = {}
-    joined = bundles({rule.id: rule for rule in kept if rule.affinity == "positive"})
+    joined = bundles({rule.id: rule for rule in kept if rule.type == TOGETHER and rule.affinity == "positive"})
     for _ids, sids in joined:
         for sid in sids:
             together[sid] = frozenset(sids - {sid})
@@ -261,6 +262,8 @@ def compile_rules(rules: dict[str, Rule], nodes: list[str]) -> tuple[Compiled, l
     for rule in kept:
         if rule.type == NODE:
             effective = dict(rule.nodes)
+            if rule.affinity == "negative":
+                effective = {node: 0 for node in nodes if node not in rule.nodes}
             if not rule.strict:
                 effective |= {node: -1 for node in nodes if node not in effective}
             members = set(rule.resources)

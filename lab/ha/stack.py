@@ -92,6 +92,8 @@ class HaStack:
         for number, node in enumerate(self.cluster.nodes.values()):
             if node.powered:
                 after = LRM_AFTER_CRM[number] if number < len(LRM_AFTER_CRM) else (number * 6.18) % 10.0
+                if node.name not in self.lrm_status and self.cluster.quorate(node):
+                    self.lrm_status[node.name] = LrmStatus(timestamp=self.cluster.engine.now)
                 status = self.lrm_status.get(node.name)
                 busy = status is not None and status.state != "wait_for_agent_lock"
                 self._start_lrm(node, (CRM_PHASE + after) % (10.0 if busy else 5.0))
@@ -267,8 +269,6 @@ class HaStack:
         failure: list[str] | None = None
         try:
             answer = self.request_move(sid, target, task)
-        except CommandFailed:
-            raise
         except Die as reason:
             failure, lines = [reason.reason], [reason.reason]
         else:

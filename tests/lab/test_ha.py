@@ -141,6 +141,29 @@ def test_purging_a_resource_shrinks_its_rules() -> None:
     assert lab.get("/cluster/ha/rules/home")["resources"] == "vm:101"
 
 
+def test_a_round_over_a_thousand_services_looks_only_at_those_with_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lab.ha import transitions
+
+    nodes = [f"pve{n}" for n in range(1, 5)]
+    lab = make({1000 + n: {"node": nodes[n % 4], "ha": True} for n in range(1000)}, nodes=nodes)
+    before = {sid: item.uid for sid, item in lab.cluster.ha.status.services.items()}
+    looked: list[str] = []
+    step = transitions.next_state
+
+    def counted(manager: Any, sid: str, *more: Any) -> None:
+        looked.append(sid)
+        step(manager, sid, *more)
+
+    monkeypatch.setattr(transitions, "next_state", counted)
+    lab.advance(12)
+    looked.clear()
+    lab.advance(100)
+    # An LRM gets through four workers a second for nine seconds of a round.
+    assert len(looked) <= 10 * 4 * 36 * 1.1, f"{len(looked)} in ten rounds"
+    after = lab.cluster.ha.status.services
+    assert all(item.uid != before[sid] and item.running for sid, item in after.items()), "each had its turn"
+
+
 # ---------------------------------------------------------------- disarming
 
 

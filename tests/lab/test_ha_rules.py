@@ -90,6 +90,14 @@ def test_partners_share_what_applies_to_one_of_them() -> None:
     assert compiled.places["vm:1"] == {"pve1": 0}
 
 
+def test_negative_node_affinity_avoids_nodes() -> None:
+    for strict in (False, True):
+        avoid = rules(place("x", "vm:1", {"pve1": 0}, strict=strict, affinity="negative"))
+        wanted = {"pve2": 0, "pve3": 0} | ({} if strict else {"pve1": -1})
+        compiled, messages = compile_rules(avoid, NODES)
+        assert (compiled.places["vm:1"], compiled.together, messages) == (wanted, {}, [])
+
+
 # ---------------------------------------------------------------- placement
 
 
