@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lab.errors import Die
 from lab.guests.config import apply_pending
 from lab.guests.locks import check_lock, config_lock, locked
+from lab.guests.mishaps import strike
 from lab.guests.start import StartFailure, check_start, launch, running_machine
 from lab.pve.formats import GuestConfig
 from lab.pve.node import Node
@@ -51,6 +52,7 @@ def start_vm(
 def checked_start(cluster: Cluster, node: Node, vmid: int, config: GuestConfig, machine: str, task: Task) -> Sim:
     """The time a start takes; what QEMU prints goes to the task's log."""
     yield cluster.engine.sleep(START_SECONDS["qemu"])
+    strike(cluster, task, "start")
     try:
         check_start(cluster, node, vmid, config, machine)
     except StartFailure as failure:
@@ -106,6 +108,7 @@ def shutdown_vm(
             check_lock(cluster.config(entry), "qemu")
         if vmid not in node.running:
             return
+        strike(cluster, task, "shutdown")
         needs = cluster.trait(vmid).shutdown_seconds
         patience = 60.0 if timeout is None else timeout
         if needs is not None and needs <= patience:
@@ -137,6 +140,7 @@ def start_ct(cluster: Cluster, node: Node, vmid: int, task: Task, *, skiplock: b
             check_lock(config, "lxc")
         if vmid in node.running:
             raise Die(f"CT {vmid} already running")
+        strike(cluster, task, "start")
         yield from boot_ct(cluster, node, entry, config, task)
 
     yield from locked(cluster, node.name, config_lock("lxc", vmid), task, work(), task=task)
@@ -185,6 +189,7 @@ def shutdown_ct(
         entry = cluster.entry_on(node, "lxc", vmid)
         if not skiplock:
             check_lock(cluster.config(entry), "lxc")
+        strike(cluster, task, "shutdown")
         yield from halt_ct(cluster, node, vmid, timeout, force)
 
     yield from locked(cluster, node.name, config_lock("lxc", vmid), task, work(), task=task)

@@ -135,6 +135,13 @@ def test_a_container_starts_again_where_it_was_when_the_copy_fails() -> None:
     assert any("start container on source node" in line for line in lines)
 
 
+def test_starting_fails_on_demand_too() -> None:
+    lab = make({"scsi0": "nfs:4G", "running": False})
+    fault(lab, "start", {"fail": "no luck"}, "qmstart")
+    assert lab.wait_task(lab.post("/nodes/pve1/qemu/100/status/start")) == "no luck"
+    assert 100 not in lab.cluster.nodes["pve1"].running
+
+
 # ---------------------------------------------------------------- interrupted
 
 

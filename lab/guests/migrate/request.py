@@ -12,6 +12,7 @@ from lab.guests.migrate.lxc import LxcMigration
 from lab.guests.migrate.options import Options
 from lab.guests.migrate.qemu import QemuMigration
 from lab.guests.migrate.scan import check_target, used_storages
+from lab.guests.mishaps import strike
 from lab.guests.replication.jobs import of_guest, towards
 from lab.guests.storagemap import StorageMap
 from lab.pve.users import Identity
@@ -120,6 +121,7 @@ def _ask_ha(cluster: Cluster, node: Node, entry: VmEntry, target: Node, user: Id
 
     def worker(task: Task) -> Sim:
         task.log(f"Requesting HA migration for {label} {entry.vmid} to node {target.name}")
+        strike(cluster, task, "prepare")
         yield cluster.engine.sleep(0.8)
         cluster.ha.request_migrate(sid, target.name, task.log)
 

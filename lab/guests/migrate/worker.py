@@ -11,6 +11,7 @@ import simpy
 from lab.errors import ApiFault, Die
 from lab.guests.locks import PATIENCE, config_lock
 from lab.guests.migrate.transport import LOST_AFTER, Way
+from lab.guests.mishaps import strike
 from lab.pve.tasks import Signal
 from lab.sim.engine import Sim
 from lab.sim.network import Transfer
@@ -272,15 +273,4 @@ class Migration(Steps):
 
         :raises Die: the fault says so. A killed worker vanishes as by SIGKILL.
         """
-        effect = self.cluster.faults.task(self.task.type, self.vmid, phase)
-        if effect is None:
-            return None
-        match effect.kind:
-            case "fail":
-                raise Die(effect.text)
-            case "kill":
-                raise simpy.Interrupt(Signal.KILL)
-            case "warnings":
-                for number in range(int(effect.number)):
-                    self.task.warn(f"fault injected ({number + 1})")
-        return effect.kind
+        return strike(self.cluster, self.task, phase)
