@@ -13,13 +13,19 @@ from typing import Any
 from tools.area import CHECKOUT
 
 PUBLISHED = CHECKOUT.parent / "shared" / "reference" / "api-schema-9.2.json"
+PATHS = PUBLISHED.with_name("api-paths.txt")
+"""Every path with its methods; the schema describes the parameters of most."""
 
 
 class Schema:
     """The published methods, by method and path pattern."""
 
-    def __init__(self, path: Path = PUBLISHED) -> None:
-        methods: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    def __init__(self, path: Path = PUBLISHED, paths: Path = PATHS) -> None:
+        methods: dict[str, dict[str, Any] | None] = {}
+        for line in paths.read_text(encoding="utf-8").splitlines():
+            template, _space, verbs = line.partition(" ")
+            methods |= {f"{verb} {template}": None for verb in verbs.split(",") if verb}
+        methods |= json.loads(path.read_text(encoding="utf-8"))
         self._methods = []
         for key, method in methods.items():
             verb, template = key.split(" ", 1)
@@ -39,6 +45,8 @@ class Schema:
                 yield f"{verb} {path} is not published"
                 continue
             in_path, method = found
+            if method is None:
+                continue
             properties = method.get("parameters", {}).get("properties", {})
             for name, value in params.items():
                 if name in in_path:
@@ -52,7 +60,7 @@ class Schema:
                 if not known.get("optional") and name not in params and name not in in_path:
                     yield f"{verb} {path} lacks {name}"
 
-    def _find(self, verb: str, path: str) -> tuple[dict[str, str], dict[str, Any]] | None:
+    def _find(self, verb: str, path: str) -> tuple[dict[str, str], dict[str, Any] | None] | None:
         for method_verb, _count, pattern, method in self._methods:
             if method_verb == verb and (match := pattern.match(path)):
                 return match.groupdict(), method

@@ -88,7 +88,7 @@ FAILING: dict[str, dict[str, Any]] = {
         "before": [order("fault", ha="never-acts", sid="vm:110")],
         "move": {"guest": 110, "target": "pve2"},
         "kind": "task_failed",
-        "words": ["did not act", "is on pve1 and runs"],
+        "words": ["not acted on it within", "is on pve1 and runs"],
         "same_in_check_mode": False,
     },
     "an HA manager that forgets": {

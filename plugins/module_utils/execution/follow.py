@@ -289,9 +289,8 @@ class Follower:
             self._refused_early()
             seen.ha = ha_status(self.session.get("/cluster/ha/status/manager_status"))
             seen.master_works = self._master_works(seen.ha, seen.now)
-            service = seen.ha.services.get(moving.sid)
-            acted = service is not None and (service.state in MOVING or service.node == moving.target)
-            if moving.task is None and (moving.seen_moving or acted):
+            if moving.task is None:
+                # Also while nothing seems to happen: a short move may begin and end between two looks.
                 self._find_real_task(seen.ha.timestamp)
         if moving.task is not None:
             seen.task = self._read_task(Upid.parse(moving.task))
