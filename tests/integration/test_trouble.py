@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.integration.clusters import VARIABLES, cluster
-from tests.integration.harness import HERE, Lab, Outcome, play, running_lab
+from tests.integration.harness import HERE, SPEED, Lab, Outcome, play, running_lab
 
 
 def run(name: str, lab: Lab, environment: dict[str, str] | None = None, **variables: Any) -> Outcome:
@@ -100,6 +100,8 @@ FAILING: dict[str, dict[str, Any]] = {
     },
     "a local resource manager that fails": {
         "before": [order("fault", ha="lrm-fails", sid="vm:110")],
+        # The only trace of it can be seen for ten seconds, so the lab must not run too fast for a busy machine.
+        "speed": 4.0,
         "move": {"guest": 110, "target": "pve2"},
         "kind": "task_failed",
         "words": ["without starting a migration task", "is on pve1 and runs"],
@@ -148,7 +150,7 @@ def test_failure(case: str) -> None:
     whole = cluster()
     whole["ha"] = {**whole["ha"], "settled": values.pop("settled", True)}
     whole["guests"] = {vmid: {**row, **changes.get(vmid, {})} for vmid, row in whole["guests"].items()}
-    with running_lab(whole) as lab:
+    with running_lab(whole, values.pop("speed", SPEED)) as lab:
         outcome = run("refused", lab, **values)
         assert outcome.code == 0, outcome.text
 

@@ -51,7 +51,7 @@ def _router() -> Router:
             make("GET", "/nodes/{node}/new", since=(9, 0)),
             make("GET", "/vm/{vmid}", permission=check("/vms/{vmid}", "VM.Audit", "VM.Migrate")),
             make("GET", "/any/{vmid}", permission=check("/vms/{vmid}", "VM.Audit", "VM.Migrate", any_of=True)),
-            make("POST", "/root-only", permission=ROOT),
+            make("POST", "/only-root", permission=ROOT),
         ]
     )
 
@@ -102,8 +102,8 @@ def test_a_csrf_token_of_another_user_is_refused(lab: Lab) -> None:
 
 
 def test_even_roots_token_is_not_root(lab: Lab) -> None:
-    assert lab.request("POST", "/root-only", auth="root-ticket").status == 200
-    answer = lab.request("POST", "/root-only", auth="root-token")
+    assert lab.request("POST", "/only-root", auth="root-ticket").status == 200
+    answer = lab.request("POST", "/only-root", auth="root-token")
     assert (answer.status, answer.reason) == (403, "Permission check failed (user != root@pam)")
 
 
