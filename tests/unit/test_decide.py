@@ -341,8 +341,9 @@ def test_an_ha_guest_that_is_stopped_in_order_to_move_will_run_again() -> None:
     session.answers["/cluster/resources"][0]["hastate"] = "relocate"
     session.answers["/nodes/pve1/qemu/100/status/current"] = {
         "status": "stopped",
-        "ha": {"managed": 1, "state": "started"},
+        "ha": {"managed": 1, "state": "relocate"},
     }
+    session.answers["/cluster/ha/resources/vm:100"] = {"sid": "vm:100", "state": "started"}
     decision = decide(session, ask("pve2"))
     assert decision.moving is not None
     assert decision.moving.was_running

@@ -48,7 +48,7 @@ class Recorded:
             if "endpoint" not in event:
                 continue
             endpoint = event["endpoint"].partition(" @")[0]
-            answers[endpoint] = event["value"] if event["status"] == 200 else None
+            answers[endpoint] = _newer(answers.get(endpoint), event["value"]) if event["status"] == 200 else None
             if re.match(rf"GET /nodes/{moving.source}/tasks\?", endpoint) and event["status"] == 200:
                 value = event["value"]
                 for row in value.get("changed", []) if isinstance(value, dict) else value:
@@ -80,6 +80,16 @@ class Recorded:
         return seen
 
 
+def _newer(before: Any, value: Any) -> Any:
+    """A whole answer, or the parts of it that have changed."""
+    if not (isinstance(value, dict) and set(value) == {"delta"}):
+        return value
+    merged = dict(before)
+    for key, part in value["delta"].items():
+        merged[key] = {**before[key], **part} if isinstance(part, dict) and isinstance(before.get(key), dict) else part
+    return merged
+
+
 def moving(vmid: int, source: str, target: str, **more: Any) -> Moving:
     values = {"type": "qemu", "mode": "online", "was_running": True, **more}
     return Moving(vmid, values.pop("type"), f"vm{vmid}", source, target, **values)
@@ -107,6 +117,38 @@ def outcome(recorded: Recorded) -> tuple[float, Verdict]:
         (Recorded("03c-ct-restart-migration.jsonl", moving(203, "pve1", "pve2", type="lxc", mode="restart")), 7.3, 10),
         # The real task ends at 21.6 s; the HA manager lets go of the service at 26 s.
         (Recorded("04b-ha-qemu-migrate.jsonl", moving(111, "pve1", "pve2", ha=True)), 21.6, 27),
+        (Recorded("01b-live-shared-slow.jsonl", moving(113, "pve2", "pve1")), 13.5, 15),
+        (
+            Recorded("03-offline-shared.jsonl", moving(113, "pve1", "pve2", was_running=False, mode="offline")),
+            1.3,
+            3,
+        ),
+        (Recorded("04c-ha-resource-migrate.jsonl", moving(111, "pve2", "pve1", ha=True)), 13.6, 15),
+        # Shut down at 72 s, moved at 73 s, and started on the target only at 78 s.
+        (Recorded("04f-ha-relocate.jsonl", moving(111, "pve3", "pve2", ha=True)), 78, 81),
+        (
+            Recorded(
+                "07b-two-migrates-first-finishes.jsonl", moving(113, "pve1", "pve2", task="pve1:qmigrate:113#01B2A")
+            ),
+            8.5,
+            10,
+        ),
+        # Reloading the daemons of the source in the middle of it harms nothing; restarting pvedaemon kills it (10).
+        (Recorded("10b-api-daemons-reload-during-migration.jsonl", moving(110, "pve1", "pve2")), 46, 49),
+        # The HA master is dead when it is asked for at 53 s; another one acts at 112 s.
+        (
+            Recorded("09b-death-of-the-ha-master-node-5min.jsonl", moving(111, "pve3", "pve2", ha=True, asked_at=53.0)),
+            126,
+            135,
+        ),
+        (
+            Recorded(
+                "08e2-offline-migrate-to-replica-target-job-flip.jsonl",
+                moving(103, "pve2", "pve1", was_running=False, mode="offline"),
+            ),
+            21.5,
+            24,
+        ),
     ],
     ids=lambda value: value.file if isinstance(value, Recorded) else "",
 )
@@ -124,6 +166,29 @@ def test_success_is_claimed_at_the_real_end_and_not_before(
         (Recorded("06a-cancel-live-disk-phase.jsonl", moving(110, "pve1", "pve2")), 14),
         (Recorded("06b-cancel-live-ram-phase-shared.jsonl", moving(113, "pve1", "pve2")), 15),
         (Recorded("06d-kill9-worker-live-disk-phase.jsonl", moving(110, "pve1", "pve2")), 11),
+        (
+            Recorded(
+                "06f-cancel-offline-local-disk-then-kill9.jsonl",
+                moving(110, "pve1", "pve2", was_running=False, mode="offline"),
+            ),
+            7,
+        ),
+        # The second of two at once waits ten seconds for the lock, while the first one goes on.
+        (Recorded("07a-two-migrates-at-once.jsonl", moving(113, "pve1", "pve2", task="pve1:qmigrate:113#02400")), 12),
+        (
+            Recorded(
+                "07b-two-migrates-first-finishes.jsonl", moving(113, "pve1", "pve3", task="pve1:qmigrate:113#01B2C")
+            ),
+            10,
+        ),
+        (
+            Recorded(
+                "07c-backup-lock-and-move-disk-then-migrate.jsonl",
+                moving(113, "pve1", "pve2", task="pve1:qmigrate:113#02A55"),
+            ),
+            33,
+        ),
+        (Recorded("10-api-daemons-restart-during-migration.jsonl", moving(110, "pve1", "pve2")), 32),
     ],
     ids=lambda value: value.file if isinstance(value, Recorded) else "",
 )
@@ -147,6 +212,15 @@ def test_a_later_ha_request_that_wins_is_told() -> None:
     _now, verdict = outcome(recorded)
     assert verdict.state is State.FAILED
     assert "moves it to pve3 instead" in verdict.why
+
+
+def test_an_ha_request_that_died_with_its_node_is_told_in_bounded_time() -> None:
+    # Asked for at 26 s, while the source is dead but not fenced; the guest comes back on a third node (09).
+    recorded = Recorded("09-node-death-with-ha-and-plain-vm.jsonl", moving(111, "pve2", "pve1", ha=True, asked_at=26.0))
+    now, verdict = outcome(recorded)
+    assert verdict.state is State.FAILED
+    assert "did not act" in verdict.why
+    assert now <= 26 + HA_SILENCE + 30
 
 
 def service(state: str, node: str, target: str | None = None, cmd: tuple[str, ...] = ()) -> HaStatus:

@@ -66,10 +66,14 @@ def begun(session: Session, guest: Guest, node: str | None = None) -> tuple[froz
     """
     rows = tasks.listed(session, node or guest.node, vmid=guest.vmid, limit=10)
     known = frozenset(str(row["upid"]) for row in rows)
+    moving = None
     for row in rows:
         if row.get("type") in MOVE_TASKS and row.get("status", "RUNNING") == "RUNNING":
-            return known, _from_task(session, guest, Upid.parse(str(row["upid"])))
-    return known, None
+            moving = _from_task(session, guest, Upid.parse(str(row["upid"])))
+            if moving.target:
+                # Of two at once, one only waits for the other's lock and does not say where it would go (07a).
+                break
+    return known, moving
 
 
 def _nodes_of_task(session: Session, guest: Guest) -> Iterator[str]:
@@ -114,8 +118,12 @@ def _was_running(session: Session, guest: Guest, lines: list[str]) -> bool:
         row = session.get(f"{guest.path}/status/current")
     except ApiError:
         return guest.running
-    ha = row.get("ha") or {}
-    return row.get("status") == "running" or (bool(ha.get("managed")) and ha.get("state") in ("started", "enabled"))
+    if row.get("status") == "running":
+        return True
+    if not (row.get("ha") or {}).get("managed"):
+        return False
+    # While it moves, its HA state says no more than that; what it is to be again is in its configuration.
+    return session.get(f"/cluster/ha/resources/{guest.sid}").get("state", "started") in ("started", "enabled")
 
 
 def await_target(session: Session, clock: Clock, moving: Moving) -> None:
