@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.pve.mobility.plugins.module_utils.model.names import GuestName, NodeName, PoolName, Tag
+
 
 @dataclass(frozen=True, slots=True)
 class Guest:
@@ -20,8 +22,8 @@ class Guest:
 
     vmid: int
     type: str
-    node: str
-    name: str = ""
+    node: NodeName
+    name: GuestName = ""
     status: str = "unknown"
     lock: str | None = None
     hastate: str | None = None
@@ -29,8 +31,8 @@ class Guest:
     maxmem: int = 0
     maxdisk: int = 0
     maxcpu: float = 0.0
-    tags: tuple[str, ...] = ()
-    pool: str | None = None
+    tags: tuple[Tag, ...] = ()
+    pool: PoolName | None = None
 
     @property
     def label(self) -> str:
@@ -65,7 +67,7 @@ class Guest:
 class Node:
     """A node; ``maintenance`` is HA maintenance mode. Memory in bytes."""
 
-    name: str
+    name: NodeName
     status: str = "unknown"
     maintenance: bool = False
     maxmem: int = 0

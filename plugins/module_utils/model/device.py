@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ansible_collections.pve.mobility.plugins.module_utils.model.names import MappingName
+from ansible_collections.pve.mobility.plugins.module_utils.model.names import MappingName, Sentence
 from ansible_collections.pve.mobility.plugins.module_utils.model.propstring import properties
 
 KEYS = re.compile(r"^(?:(hostpci|usb|serial|parallel|virtiofs|dev)\d+|(ivshmem|hostusb|hostpci))$")
@@ -23,7 +23,7 @@ class Device:
 
     key: str
     kind: str
-    value: str
+    value: Sentence
     mapping: MappingName | None = None
     bound: bool = True
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ansible_collections.pve.mobility.plugins.module_utils.model.names import StorageName, VolumeId
+from ansible_collections.pve.mobility.plugins.module_utils.model.names import Sentence, StorageName, VolumeId
 from ansible_collections.pve.mobility.plugins.module_utils.model.propstring import properties, size, truth
 
 VM_KEYS = re.compile(r"^(?:(?:ide|sata|scsi|virtio|unused)\d+|efidisk0|tpmstate0|vmstate)$")
@@ -19,7 +19,21 @@ CT_KEYS = re.compile(r"^(?:rootfs|(?:mp|unused)\d+)$")
 _CLOUDINIT = re.compile(r"(?:^|[:/])(?:vm-\d+-)?cloudinit(?:\.\w+)?$")
 _BASE = re.compile(r"(?:^|[:/])((?:base|basevol)-(\d+)-[^/]+)/")
 _VOLUME = re.compile(r"^([A-Za-z][\w.-]*):(.+)$")
-_SPLIT_OFF = {"size", "format", "media", "backup", "replicate", "shared", "mp", "ro"}
+_SPLIT_OFF = {
+    "size",
+    "format",
+    "media",
+    "backup",
+    "replicate",
+    "shared",
+    "mp",
+    "ro",
+    "serial",
+    "wwn",
+    "model",
+    "vendor",
+    "product",
+}
 
 
 class DiskKind(enum.Enum):
@@ -46,7 +60,8 @@ class Disk:
 
     :ivar storage: None for paths, physical drives and empty ones. :ivar size: bytes, as the configuration says; None
         when it does not. :ivar base: volume of the template that a linked clone needs. :ivar shared: a bind mount or
-        path that the administrator says is on every node. :ivar options: the other properties.
+        path that the administrator says is on every node. :ivar options: the other properties, without what names
+        the disk inside the guest.
     """
 
     key: str
@@ -60,7 +75,7 @@ class Disk:
     replicate: bool = True
     shared: bool = False
     readonly: bool = False
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Sentence] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:

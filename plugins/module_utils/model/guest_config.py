@@ -12,7 +12,14 @@ from typing import Any
 
 from ansible_collections.pve.mobility.plugins.module_utils.model.device import Device, device
 from ansible_collections.pve.mobility.plugins.module_utils.model.disk import CT_KEYS, VM_KEYS, Disk, ct_disk, vm_disk
-from ansible_collections.pve.mobility.plugins.module_utils.model.names import Comment, GuestName, NodeName, VolumeId
+from ansible_collections.pve.mobility.plugins.module_utils.model.names import (
+    Comment,
+    CpuName,
+    GuestName,
+    NodeName,
+    SnapshotName,
+    VolumeId,
+)
 from ansible_collections.pve.mobility.plugins.module_utils.model.nic import Nic, nic
 from ansible_collections.pve.mobility.plugins.module_utils.model.propstring import properties, truth, whole
 
@@ -26,7 +33,7 @@ DEFAULT_CPU = "kvm64"
 class CpuType:
     """``type`` is a model, ``host``, an x86-64 level or ``custom-NAME``; ``flags`` such as ``+aes`` and ``-pcid``."""
 
-    type: str = DEFAULT_CPU
+    type: CpuName = DEFAULT_CPU
     flags: tuple[str, ...] = ()
 
     @property
@@ -66,7 +73,7 @@ class GuestConfig:
     template: bool = False
     protection: bool = False
     lock: str | None = None
-    snapshot: str | None = None
+    snapshot: SnapshotName | None = None
     hookscript: VolumeId | None = None
     args: Comment | None = None
     confidential: str | None = None

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.pve.mobility.plugins.module_utils.model.names import NodeName, Sentence
+
 MOVING = frozenset({"migrate", "relocate"})
 
 
@@ -18,9 +20,9 @@ class Service:
 
     sid: str
     state: str
-    node: str
-    target: str | None = None
-    command: tuple[str, ...] = ()
+    node: NodeName
+    target: NodeName | None = None
+    command: tuple[Sentence, ...] = ()
     uid: str = ""
 
 
@@ -29,22 +31,26 @@ class LrmResult:
     """How a local resource manager's last action for a service ended."""
 
     sid: str
-    node: str
+    node: NodeName
     state: str
     exit_code: int
 
 
 @dataclass(frozen=True, slots=True)
 class HaStatus:
-    """One look at the HA manager. ``timestamp`` is of its master's last round, Unix seconds."""
+    """One look at the HA manager. ``timestamp`` is of its master's last round, Unix seconds.
 
-    master: str | None = None
+    :ivar written: when each node's local resource manager wrote last, by that node's own clock.
+    """
+
+    master: NodeName | None = None
     timestamp: int = 0
     quorate: bool = True
     services: Mapping[str, Service] = field(default_factory=dict)
-    nodes: Mapping[str, str] = field(default_factory=dict)
+    nodes: Mapping[NodeName, str] = field(default_factory=dict)
     results: tuple[LrmResult, ...] = ()
     disarm_mode: str | None = None
+    written: Mapping[NodeName, int] = field(default_factory=dict)
 
     def node_state(self, name: str) -> str:
         """online, maintenance, unknown, fence or gone."""
@@ -80,4 +86,5 @@ def ha_status(answer: Mapping[str, Any]) -> HaStatus:
         dict(manager.get("node_status") or {}),
         tuple(results),
         disarm.get("mode") if isinstance(disarm, Mapping) else None,
+        {node: int((lrm or {}).get("timestamp", 0) or 0) for node, lrm in (answer.get("lrm_status") or {}).items()},
     )

@@ -22,12 +22,15 @@ MappingName = Annotated[str, "mapping"]
 RuleName = Annotated[str, "rule"]
 UserName = Annotated[str, "user"]
 JobName = Annotated[str, "job"]
-DatasetName = Annotated[str, "dataset"]
+SnapshotName = Annotated[str, "snapshot"]
+CpuName = Annotated[str, "cpu"]
+"""A CPU model; those that administrators made themselves are called ``custom-NAME``."""
 Address = Annotated[str, "address"]
 """An IP address, a network (CIDR) or a MAC."""
 VolumeId = Annotated[str, "volume"]
 """``storage:volume``, ``none``, ``cdrom`` or a path."""
 Path = Annotated[str, "path"]
+"""A directory, a pool, a dataset: names with slashes between them."""
 TaskId = Annotated[str, "upid"]
 Comment = Annotated[str, "comment"]
 """Written by people for people: may hold anything."""

@@ -9,27 +9,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.pve.mobility.plugins.module_utils.model.names import Comment, NodeName, Sentence
+
 
 @dataclass(frozen=True, slots=True)
 class ReplicationJob:
-    """One job. ``last_sync`` is the Unix time of the last good run's snapshot, 0 for never; ``rate`` in MB/s."""
+    """One job. ``last_sync`` is the Unix time of the last good run's snapshot, 0 for never; ``rate`` in MB/s.
+
+    :ivar duration: seconds that the last run took. :ivar next_sync: Unix time; 0 when it will not run, 1 when the job
+        is being removed. :ivar seen: the guest's node told how the job is doing; otherwise only its settings are known.
+    """
 
     id: str
     guest: int
-    source: str
-    target: str
+    source: NodeName
+    target: NodeName
     last_sync: int = 0
     fail_count: int = 0
-    error: str | None = None
+    error: Sentence | None = None
     running: bool = False
     removing: str | None = None
     disabled: bool = False
     schedule: str = "*/15"
     rate: float | None = None
+    duration: float = 0.0
+    last_try: int = 0
+    next_sync: int = 0
+    comment: Comment | None = None
+    seen: bool = True
 
 
 def replication_job(row: Mapping[str, Any]) -> ReplicationJob:
-    """From a row of ``GET /nodes/{node}/replication``."""
+    """From a row of ``GET /nodes/{node}/replication``, or of ``GET /cluster/replication`` with the settings alone."""
     return ReplicationJob(
         str(row["id"]),
         int(row["guest"]),
@@ -43,4 +54,9 @@ def replication_job(row: Mapping[str, Any]) -> ReplicationJob:
         bool(int(row.get("disable", 0) or 0)),
         str(row.get("schedule", "*/15")),
         float(row["rate"]) if row.get("rate") else None,
+        float(row.get("duration") or 0),
+        int(row.get("last_try", 0) or 0),
+        int(row.get("next_sync", 0) or 0),
+        row.get("comment") or None,
+        "last_sync" in row,
     )

@@ -11,7 +11,6 @@ from typing import Any
 
 from ansible_collections.pve.mobility.plugins.module_utils.model.names import (
     Address,
-    DatasetName,
     NodeName,
     Path,
     StorageName,
@@ -38,7 +37,7 @@ class Storage:
     nodes: tuple[NodeName, ...] | None = None
     disabled: bool = False
     shared: bool = False
-    where: Path | DatasetName | None = None
+    where: Path | None = None
     server: Address | None = None
     sparse: bool = False
     blocksize: str | None = None
