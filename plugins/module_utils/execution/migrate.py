@@ -22,7 +22,10 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.moving impo
 from ansible_collections.pve.mobility.plugins.module_utils.execution.prepare import Decision, decide
 from ansible_collections.pve.mobility.plugins.module_utils.execution.request import MoveRequest
 from ansible_collections.pve.mobility.plugins.module_utils.execution.start import start
-from ansible_collections.pve.mobility.plugins.module_utils.execution.sync import job_to_sync, sync
+from ansible_collections.pve.mobility.plugins.module_utils.execution.sync import await_quiet, job_to_sync, sync
+
+LONG = 86400.0
+"""Seconds to wait for replication when there is no time limit."""
 
 
 @dataclass(slots=True)
@@ -83,10 +86,11 @@ class Migration:
             moving.since = facts.ha.timestamp
         elif facts.replication and self.request.sync_first is not False:
             moving.since = self._cluster_time(moving.source)
+        deadline = self.clock.monotonic() + (self.request.timeout or LONG)
         job = job_to_sync(self.request, facts, moving.since)
         if job is not None:
-            timeout = self.request.timeout or 86400.0
-            sync(self.session, self.clock, job, self.clock.monotonic() + timeout, self.say)
+            sync(self.session, self.clock, job, deadline, self.say)
+        await_quiet(self.session, self.clock, facts, deadline)
 
     def _cluster_time(self, node: str) -> int:
         """Unix time in the cluster, whose clock may differ from the controller's; 0 when it may not be asked."""

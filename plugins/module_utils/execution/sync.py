@@ -9,15 +9,25 @@ Replication runs are no tasks: a run shows as ``pid``, its end as a newer ``last
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable
 
 from ansible_collections.pve.mobility.plugins.module_utils.api.clock import Clock
-from ansible_collections.pve.mobility.plugins.module_utils.api.errors import Locked, NotFound, TaskFailed, TimedOut
+from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
+    ApiError,
+    Locked,
+    MaybeSent,
+    NotFound,
+    TaskFailed,
+    TimedOut,
+)
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
 from ansible_collections.pve.mobility.plugins.module_utils.execution.request import MoveRequest
 from ansible_collections.pve.mobility.plugins.module_utils.model.move import MoveFacts
 from ansible_collections.pve.mobility.plugins.module_utils.model.replication import ReplicationJob, replication_job
 
+_LINE = re.compile(r"^\S+ \S+ \d+-\d+: (?:\(\S+\) )?(?!end replication job)(.*)")
+_TROUBLE = re.compile(r"error|fail|cannot|could not|unable|refused|denied|timed out|no route", re.IGNORECASE)
 POLL = 5.0
 """Runs start at full minutes; polling faster brings nothing."""
 
@@ -52,7 +62,11 @@ def sync(
     if not job.running:
         # Locked: a run has begun in this moment; it is waited for below.
         with contextlib.suppress(Locked):
-            session.post(f"{path}/schedule_now")
+            try:
+                session.post(f"{path}/schedule_now")
+            except MaybeSent:
+                # It only says "due now": saying it twice does no harm.
+                session.post(f"{path}/schedule_now")
     if say is not None:
         say(f"replication job {job.id} brings the copy on {job.target} up to date; runs start at full minutes")
     while True:
@@ -63,9 +77,8 @@ def sync(
         if not seen.running and seen.fail_count > job.fail_count:
             raise TaskFailed(
                 f"Replication job {job.id} from {job.source} to {job.target} failed before the move:"
-                f" {' '.join((seen.error or 'no reason given').split())}. The guest was not moved; the log of"
-                " the job on"
-                f" {job.source} says more.",
+                f" {_cause(session, path, seen.error)}. The guest was not moved; the log of the job on {job.source}"
+                " says more.",
                 job=job.id,
                 node=job.source,
             )
@@ -75,3 +88,31 @@ def sync(
                 job=job.id,
                 node=job.source,
             )
+
+
+def _cause(session: Session, path: str, error: str | None) -> str:
+    """The last line of a failed run that says why; the error of the job is only the command and its exit code."""
+    why = error or "no reason given"
+    with contextlib.suppress(ApiError):
+        for row in session.get(f"{path}/log", {"limit": 500}):
+            if (match := _LINE.match(str(row.get("t", "")))) and _TROUBLE.search(match[1]):
+                why = match[1]
+    return " ".join(why.split()).rstrip(".")
+
+
+def await_quiet(session: Session, clock: Clock, facts: MoveFacts, deadline: float) -> None:
+    """Wait while a job of the guest runs: a move would fail after ten seconds on the lock that both take (§10).
+
+    :param deadline: of the clock. :raises TimedOut: it did not end in time.
+    """
+    jobs = facts.replication
+    while any(job.running for job in jobs):
+        if clock.monotonic() >= deadline:
+            busy = ", ".join(job.id for job in jobs if job.running)
+            raise TimedOut(
+                f"Replication job {busy} of {facts.guest.label} did not end in time, so the move was not started.",
+                job=busy,
+            )
+        clock.sleep(POLL)
+        rows = session.get(f"/nodes/{facts.guest.node}/replication", {"guest": facts.guest.vmid})
+        jobs = tuple(replication_job(row) for row in rows or ())
