@@ -18,7 +18,10 @@ from ansible_collections.pve.mobility.plugins.module_utils.api.clock import Cloc
 from ansible_collections.pve.mobility.plugins.plugin_utils import progress
 
 STEP = 4.0
-"""Seconds of one look."""
+"""Seconds between two lines, as the person before the screen counts them.
+
+A rehearsal that runs faster than real time looks for as long: in the gaps between two calls it would miss the more.
+"""
 CONNECTION = (
     "api_host",
     "api_port",
@@ -58,8 +61,9 @@ class Watch:
         task_rows: list[dict[str, Any]] = []
         clock = Clock()
         deadline = None if seconds is None else clock.monotonic() + seconds
+        look = STEP * max(1.0, clock.speed)
         while True:
-            step = STEP if deadline is None else max(0.0, min(STEP, deadline - clock.monotonic()))
+            step = look if deadline is None else max(0.0, min(look, deadline - clock.monotonic()))
             answer = self._call(
                 "pve.mobility.follow",
                 {

@@ -91,8 +91,8 @@ def _newer(before: Any, value: Any) -> Any:
 
 
 def moving(vmid: int, source: str, target: str, **more: Any) -> Moving:
-    values = {"type": "qemu", "mode": "online", "was_running": True, **more}
-    return Moving(vmid, values.pop("type"), f"vm{vmid}", source, target, **values)
+    values: dict[str, Any] = {"type": "qemu", "mode": "online", "was_running": True, **more}
+    return Moving(vmid=vmid, name=f"vm{vmid}", source=source, target=target, **values)
 
 
 def outcome(recorded: Recorded) -> tuple[float, Verdict]:
@@ -250,6 +250,26 @@ def test_the_exit_code_of_the_local_resource_manager_is_told() -> None:
     verdict = judge(move, Seen(30.0, ha=status))
     assert verdict.state is State.FAILED
     assert "pve1 ended with exit code 255" in verdict.why
+
+
+def test_the_result_of_an_attempt_tells_even_when_the_attempt_was_not_seen() -> None:
+    status = HaStatus(
+        services={"vm:111": Service("vm:111", "started", "pve1")},
+        results=(LrmResult("vm:111", "pve1", "migrate", 255),),
+    )
+    # Right after the request it is the result of an earlier one.
+    assert judge(moving(111, "pve1", "pve2", ha=True), Seen(10.0, ha=status)).state is State.GOING
+    verdict = judge(moving(111, "pve1", "pve2", ha=True), Seen(15.0, ha=status))
+    assert "pve1 ended with exit code 255" in verdict.why
+
+
+def test_an_ha_task_that_fails_is_told_before_the_ha_manager_knows() -> None:
+    move = moving(111, "pve1", "pve2", ha=True, task="UPID")
+    status = service("migrate", "pve1", "pve2")
+    failed = TaskStatus("UPID", False, "migration problems")
+    assert judge(move, Seen(20.0, failed, None, status)) == Verdict(State.FAILED)
+    # It has arrived all the same: then the HA manager has to agree first.
+    assert judge(move, Seen(20.0, failed, Current("pve2", "running"), status)).state is State.GOING
 
 
 ENDED = TaskStatus("UPID", False, "OK")

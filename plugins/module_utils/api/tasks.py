@@ -28,6 +28,10 @@ class TaskStatus:
     exitstatus: str | None
 
     @property
+    def bad(self) -> bool:
+        return not self.running and not self.good
+
+    @property
     def good(self) -> bool:
         """Ended well; ``WARNINGS: n`` is a success."""
         return not self.running and (self.exitstatus == "OK" or bool(_WARNINGS.match(self.exitstatus or "")))

@@ -35,6 +35,8 @@ HA_SILENCE = 90.0
 """Seconds without any sign from the HA manager, which acts every 10 s, until a request counts as ignored."""
 HA_MASTER_CHANGE = 180.0
 """The same when its master has not worked meanwhile: another node takes over after up to two minutes."""
+ROUND = 12.0
+"""Seconds after a request in which results of the resource managers may still be those of an earlier one."""
 SETTLE = 20.0
 """Seconds that a guest may take to show its final state after its task has ended well."""
 HA_SETTLE = 60.0
@@ -119,6 +121,9 @@ def _judge_ha(moving: Moving, seen: Seen) -> Verdict:
         moving.calm_since = None
         if service.target not in (None, moving.target) and not moving.task:
             return Verdict(State.FAILED, f"the HA manager moves it to {service.target} instead, on a later request")
+        if seen.task is not None and seen.task.bad and not _arrived(moving, seen.target):
+            # The HA manager notices up to ten seconds later, and tries no more.
+            return Verdict(State.FAILED)
         return GOING
     if service.command and service.command[-1] == moving.target:
         return _silent(moving, seen, "the HA manager has taken the request but not acted on it")
@@ -129,10 +134,10 @@ def _judge_ha(moving: Moving, seen: Seen) -> Verdict:
         if service.state == "error":
             return Verdict(State.FAILED, "the HA manager has it in state error")
         return _settling(moving, seen.now, HA_SETTLE, _missing(moving, seen.target))
-    if moving.seen_moving:
+    failed = _lrm_result(seen.ha.results, moving) if seen.now - moving.asked_at > ROUND else None
+    if moving.seen_moving or failed is not None:
         if seen.task is not None and seen.task.running:
             return GOING
-        failed = _lrm_result(seen.ha.results, moving)
         if ended:
             return Verdict(State.FAILED)
         why = "the HA manager gave it up without starting a migration task"
@@ -143,7 +148,7 @@ def _judge_ha(moving: Moving, seen: Seen) -> Verdict:
 
 
 def _lrm_result(results: tuple[LrmResult, ...], moving: Moving) -> LrmResult | None:
-    """How the source's resource manager ended its attempt; visible for about ten seconds."""
+    """How the source's resource manager ended its attempt; visible for about ten seconds (pve-facts §16)."""
     for result in results:
         if result.sid == moving.sid and result.node == moving.source and result.state in MOVING and result.exit_code:
             return result
