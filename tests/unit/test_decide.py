@@ -193,6 +193,20 @@ def test_an_ignored_service_is_no_ha_guest() -> None:
         (managed(state="error"), "ha-error"),
         (managed(state="freeze"), "ha-disarmed"),
         (managed(state="recovery"), "ha-recovering"),
+        (
+            cluster(
+                guest(hastate="started"),
+                **{
+                    "/cluster/ha/status/manager_status": {
+                        "manager_status": {
+                            "service_status": {"vm:100": {"state": "started", "node": "pve1"}},
+                            "node_status": {"pve1": "online", "pve2": "unknown", "pve3": "online"},
+                        }
+                    }
+                },
+            ),
+            "ha-node-state",
+        ),
         (cluster(guest(), nodes=[NODES[0], {**NODES[1], "status": "offline"}]), "node-offline"),
         (
             cluster(

@@ -58,6 +58,17 @@ def manager_will_act(move: MoveFacts) -> Iterator[Finding]:
             "bring back a majority of the nodes",
             guest=guest.vmid,
         )
+    known = move.ha.nodes.get(move.target.name)
+    if move.target.online and known not in (None, "online", "maintenance"):
+        yield Finding(
+            "ha-node-state",
+            Severity.BLOCK,
+            f"the HA manager has {move.target.name} in state {known}, and drops requests to such nodes",
+            f"see that pve-ha-lrm runs on {move.target.name}, or choose another target",
+            guest=guest.vmid,
+            node=move.target.name,
+            evidence={"state": known},
+        )
 
 
 def rules(move: MoveFacts) -> Iterator[Finding]:
