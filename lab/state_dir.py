@@ -151,7 +151,7 @@ def _load(root: Path, values: dict[str, Any], speed: float) -> Cluster:
         _load_backings(cluster, root / name / "volumes.json", name)
         _load_tasks(cluster, root / name / "tasks")
     _load_backings(cluster, root / "volumes.json", None)
-    cluster.storages.unreachable = {(node, storage) for node, storage in values["storages_unreachable"]}
+    cluster.storages.unreachable = set(map(tuple, values["storages_unreachable"]))
     cluster.storages.next_guid = values["next_guid"]
     cluster.traits = {int(vmid): Traits(**traits) for vmid, traits in values["traits"].items()}
     cluster.file = values["file"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import lab.ha.shell  # noqa: F401  (registers the shell's commands)
+import lab.ha.shell  # noqa: F401  # pylint: disable=unused-import  # registers the shell's commands
 from lab.errors import Die
 from lab.ha import status
 from lab.ha.config import (

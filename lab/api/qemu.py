@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import lab.guests.shell  # noqa: F401  (registers commands)
+import lab.guests.shell  # noqa: F401  # pylint: disable=unused-import  # registers commands
 from lab.errors import BadParameters, Die
 from lab.guests.config import Change, change_vm
 from lab.guests.power import shutdown_vm, start_vm, stop_vm

@@ -51,7 +51,7 @@ class GuestReader:
     def read(self, top: Map) -> dict[int, Guest]:
         shared = top.take("guest_defaults") or {}
         Map("guest_defaults", shared)
-        rows = [(key, value) for key, value in Map("guests", top.take("guests")).rest()]
+        rows = list(Map("guests", top.take("guests")).rest())
         guests = [self._begin(key, value, shared) for key, value in rows]
         for guest in sorted(guests, key=lambda item: "clone_of" in item.spec.left()):
             self._read(guest)

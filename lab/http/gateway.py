@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, cast
 
-import lab.api  # noqa: F401  (registers every method)
+import lab.api  # noqa: F401  # pylint: disable=unused-import  # registers every method
 from lab.errors import ApiFault, BadParameters, Die, Forbidden, NotImplementedHere, ProxyFault
 from lab.http.auth import authenticate
 from lab.http.message import METHODS, Answer, Envelope, Fate, Request, one_line

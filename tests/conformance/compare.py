@@ -183,7 +183,8 @@ def _object(place: str, wanted: list[dict[str, Any]], got: list[dict[str, Any]])
             yield f"{where}: missing"
             continue
         if key not in ever:
-            yield f"{where}: not in the recording (lab {_short(next(item[key] for item in got if key in item))})"
+            shown = [item[key] for item in got if key in item][0]  # noqa: RUF015  (next() may end a generator silently)
+            yield f"{where}: not in the recording (lab {_short(shown)})"
             continue
         if all(key in item for item in wanted) and not all(key in item for item in got):
             yield f"{where}: missing in some elements"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import lab.http.gateway  # noqa: F401  (registers every method)
+import lab.http.gateway  # noqa: F401  # pylint: disable=unused-import  # registers every method
 from lab.http.router import Check, Param, Route, registered
 
 PUBLISHED = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "api-schema-9.2.json"

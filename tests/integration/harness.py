@@ -135,6 +135,7 @@ def play(
         text=True,
         cwd=HERE,
         timeout=600,
+        check=False,
         env={
             **os.environ,
             "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),

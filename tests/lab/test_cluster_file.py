@@ -167,7 +167,7 @@ def test_two_storages_in_one_pool_share_its_space() -> None:
 
 
 def test_the_same_file_gives_the_same_cluster() -> None:
-    one, two = (load(SHIPPED[-1]) for _ in range(2))
+    one, two = (load(SHIPPED[-1]) for _time in range(2))
     assert dict(one.fs.items()) == dict(two.fs.items())
 
 

@@ -220,7 +220,7 @@ def test_the_status_line_has_one_line_and_the_body_all(lab: Lab) -> None:
 
 
 def test_workers_of_a_node_take_turns(lab: Lab) -> None:
-    assert [lab.get("/nodes/pve1/see")["worker"] for _ in range(4)] == [0, 1, 2, 0]
+    assert [lab.get("/nodes/pve1/see")["worker"] for _time in range(4)] == [0, 1, 2, 0]
 
 
 # ---------------------------------------------------------------- faults and log
@@ -230,7 +230,7 @@ def test_a_fault_can_refuse_delay_cut_and_count(lab: Lab) -> None:
     order(lab, "/lab/fault", match={"path": "/see$"}, effect={"status": 503, "reason": "Later"}, nth=2)
     order(lab, "/lab/fault", match={"method": "GET", "node": "pve3"}, effect={"latency": 4}, count=1)
     order(lab, "/lab/fault", match={"method": "PUT"}, effect={"cut": "after"})
-    assert [lab.request("GET", "/nodes/pve1/see").status for _ in range(3)] == [200, 503, 200]
+    assert [lab.request("GET", "/nodes/pve1/see").status for _time in range(3)] == [200, 503, 200]
     before = lab.now
     lab.get("/nodes/pve1/see", node="pve3")
     assert lab.now - before == 4

@@ -144,5 +144,3 @@ def test_nothing_is_written_without_quorum(lab: Lab) -> None:
     lab.advance(10)
     refused = lab.request("PUT", f"{VM}/config", {"onboot": 1})
     assert refused.status == 500 and refused.reason.endswith("- Permission denied")
-
-

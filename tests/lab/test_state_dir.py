@@ -79,13 +79,13 @@ def test_a_running_task_is_found_dead(tmp_path: Path) -> None:
 def test_the_clock_goes_on_where_it_stopped(tmp_path: Path) -> None:
     cluster = load(CLUSTER)
     cluster.engine.advance(1234.5)
-    expected = [cluster.engine.random.random() for _ in range(3)]
+    expected = [cluster.engine.random.random() for _time in range(3)]
     cluster = load(CLUSTER)
     cluster.engine.advance(1234.5)
     save(cluster, tmp_path)
     again = load_state(tmp_path)
     assert again.engine.now == cluster.engine.now
-    assert [again.engine.random.random() for _ in range(3)] == expected
+    assert [again.engine.random.random() for _time in range(3)] == expected
 
 
 @pytest.mark.parametrize(

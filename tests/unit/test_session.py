@@ -34,10 +34,12 @@ class Wire:
     def _connect(self, host: str, **_options: Any) -> Any:
         name = host.partition(":")[0]
 
+        answer = self._answer
+
         def resource(path: str) -> Any:
             class Resource:
-                def __getattr__(_self, method: str) -> Any:
-                    return lambda **_params: self._answer(name, method.upper(), path)
+                def __getattr__(self, method: str) -> Any:
+                    return lambda **_params: answer(name, method.upper(), path)
 
             return Resource()
 

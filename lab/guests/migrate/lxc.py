@@ -133,7 +133,7 @@ class LxcMigration(Migration):
         found: dict[str, bool] = {}
         references: dict[str, str] = {}
         errors: dict[str, str] = {}
-        sections = [(name, section) for name, section in self.config.snapshots.items()]
+        sections = list(self.config.snapshots.items())
         for name, section in [*sections, ("", self.config.pending), ("", self.config.current)]:
             for drive in drives(section, "lxc", unused=not name):
                 if mount_type(drive.volid) != "volume":

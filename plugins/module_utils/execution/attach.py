@@ -42,21 +42,42 @@ def progress_values(progress: Progress) -> dict[str, Any]:
 
 
 @dataclass(slots=True)
+class IdleGuest:
+    """A guest that nothing moves: there is nothing to look at."""
+
+    guest: Guest
+    over: bool = True
+
+    def look(self) -> None:
+        return
+
+    def values(self) -> dict[str, Any]:
+        """One row of ``guests`` in the result."""
+        guest = self.guest
+        return {
+            "vmid": guest.vmid,
+            "name": guest.name,
+            "state": "idle",
+            "node": guest.node,
+            "summary": f"{guest.label} is on {guest.node}; nothing moves it",
+        }
+
+
+@dataclass(slots=True)
 class WatchedGuest:
-    """A guest's move, or a guest that does not move."""
+    """A guest's move."""
 
     clock: Clock
-    follower: Follower | None = None
-    idle: Guest | None = None
+    follower: Follower
     verdict: Verdict | None = None
     error: MobilityError | None = None
 
     @property
     def over(self) -> bool:
-        return self.follower is None or self.error is not None or self.verdict is not None
+        return self.error is not None or self.verdict is not None
 
     def look(self) -> None:
-        if self.over or self.follower is None:
+        if self.over:
             return
         try:
             verdict = self.follower.poll()
@@ -74,16 +95,6 @@ class WatchedGuest:
 
     def values(self) -> dict[str, Any]:
         """One row of ``guests`` in the result."""
-        if self.follower is None:
-            assert self.idle is not None
-            guest = self.idle
-            return {
-                "vmid": guest.vmid,
-                "name": guest.name,
-                "state": "idle",
-                "node": guest.node,
-                "summary": f"{guest.label} is on {guest.node}; nothing moves it",
-            }
         moving = self.follower.moving
         row: dict[str, Any] = {
             "vmid": moving.vmid,
@@ -178,7 +189,9 @@ def attach(
         over = all(guest.over for guest in watched) and all(task.over for task in watched_tasks)
         if over:
             break
-        pause = min((g.follower.pause() for g in watched if g.follower is not None and not g.over), default=LONGEST)
+        pause = min(
+            (g.follower.pause() for g in watched if isinstance(g, WatchedGuest) and not g.over), default=LONGEST
+        )
         if deadline is not None:
             left = deadline - clock.monotonic()
             if left <= 0:
@@ -195,8 +208,8 @@ def attach(
     }
 
 
-def _watch(session: Session, clock: Clock, wanted: list[Any]) -> list[WatchedGuest]:
-    watched = []
+def _watch(session: Session, clock: Clock, wanted: list[Any]) -> list[WatchedGuest | IdleGuest]:
+    watched: list[WatchedGuest | IdleGuest] = []
     seen = None
     for item in wanted:
         if isinstance(item, Mapping):
@@ -209,7 +222,7 @@ def _watch(session: Session, clock: Clock, wanted: list[Any]) -> list[WatchedGue
         if moving is None:
             _known, moving = begun(session, guest)
         if moving is None:
-            watched.append(WatchedGuest(clock, idle=guest))
+            watched.append(IdleGuest(guest))
         else:
             moving.asked_at = clock.monotonic()
             watched.append(WatchedGuest(clock, Follower(session, clock, moving)))

@@ -23,6 +23,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.prepare imp
 from ansible_collections.pve.mobility.plugins.module_utils.execution.request import MoveRequest
 from ansible_collections.pve.mobility.plugins.module_utils.execution.start import start
 from ansible_collections.pve.mobility.plugins.module_utils.execution.sync import await_quiet, job_to_sync, sync
+from ansible_collections.pve.mobility.plugins.module_utils.model.move import MoveFacts
 
 LONG = 86400.0
 """Seconds to wait for replication when there is no time limit."""
@@ -45,7 +46,7 @@ class Migration:
         """Start what has to be started; None when there is nothing to follow."""
         if decision.start and decision.moving is not None and decision.facts is not None:
             try:
-                self._sync(decision)
+                self._sync(decision.facts, decision.moving)
                 return start(self.session, self.clock, self.request, decision.moving, decision.known)
             except MobilityError as error:
                 raise outcome.not_started(decision, error) from None
@@ -78,10 +79,7 @@ class Migration:
             raise error
         return outcome.moved(follower, follower.verdict)
 
-    def _sync(self, decision: Decision) -> None:
-        assert decision.facts is not None
-        facts, moving = decision.facts, decision.moving
-        assert moving is not None
+    def _sync(self, facts: MoveFacts, moving: Moving) -> None:
         if facts.ha is not None:
             moving.since = facts.ha.timestamp
         elif facts.replication and self.request.sync_first is not False:
