@@ -45,6 +45,9 @@ def vm_status(cluster: Cluster, entry: VmEntry, full: bool = False) -> dict[str,
     if full:
         row["qmpstatus"] = process.qmpstatus if process is not None else "stopped"
         nets = [key for key in config.current if re.fullmatch(r"net\d+", key)]
+        if process is not None:
+            row["running-machine"] = process.machine
+            row["running-qemu"] = process.qemu
         if process is not None and nets:
             share = {"netin": row["netin"] // len(nets), "netout": row["netout"] // len(nets)}
             row["nics"] = {f"tap{entry.vmid}i{key.removeprefix('net')}": share for key in nets}
@@ -54,10 +57,7 @@ def vm_status(cluster: Cluster, entry: VmEntry, full: bool = False) -> dict[str,
 def vm_current(cluster: Cluster, entry: VmEntry) -> dict[str, Any]:
     """``/nodes/N/qemu/ID/status/current``."""
     row = vm_status(cluster, entry, full=True)
-    process, current = process_of(cluster, entry), cluster.config(entry).current
-    if process is not None:
-        row["running-machine"] = process.machine
-        row["running-qemu"] = process.qemu
+    current = cluster.config(entry).current
     if parse_property_string(current.get("agent", ""), "enabled").get("enabled") == "1":
         row["agent"] = 1
     vga = parse_property_string(current.get("vga", ""), "type")

@@ -19,6 +19,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
     ApiError,
     NodeUnreachable,
     NotFound,
+    NotImplementedByRelease,
     PermissionDenied,
 )
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
@@ -119,9 +120,11 @@ class Reader:
         node: str | None = None,
         vmid: int | None = None,
         probe: bool = False,
+        absent: Any = None,
     ) -> Any:
         """The data, or None; then the reason is in ``unknown``.
 
+        :param absent: the answer when this release does not have the method; None makes that a reason too.
         :raises NotFound: for a guest; the caller knows what that means. :raises ApiError: no API host answers, or they
             refuse the credentials.
         """
@@ -130,24 +133,26 @@ class Reader:
         try:
             return self.session(probe).get(path, dict(params or {}))
         except PermissionDenied as error:
-            if error.details.get("status") != 403:
+            if error.status != 403:
                 raise
-            self.missing(
-                part,
-                error.message,
-                node=node,
-                vmid=vmid,
-                path=error.details.get("path"),
-                privileges=tuple(error.details.get("privileges", ())),
-            )
+            where, privileges = error.details.get("path"), tuple(error.details.get("privileges", ()))
+            why = f"{' or '.join(privileges)} on {where} is missing." if where else error.reason
+            self.missing(part, why, node=node, vmid=vmid, path=where, privileges=privileges)
         except NodeUnreachable as error:
             if node is None:
                 raise
-            self.give_up(node, error.message)
+            self.give_up(node, f"{node} does not answer ({error.reason or 'no answer in time'}).")
         except NotFound as error:
             if vmid is not None:
                 raise
-            self.missing(part, error.message, node=node)
+            self.missing(part, _sentence(error), node=node)
         except ApiError as error:
-            self.missing(part, error.message, node=node, vmid=vmid)
+            if absent is not None and isinstance(error, NotImplementedByRelease):
+                return absent
+            self.missing(part, _sentence(error), node=node, vmid=vmid)
         return None
+
+
+def _sentence(error: ApiError) -> str:
+    """Its own words; the message also names the API host, which is not a part of the cluster's state."""
+    return f"Proxmox VE said: {error.reason or error.message}"

@@ -40,7 +40,9 @@ _PREFIXES = {
 _KEPT = {
     "bridge": re.compile(r"^(?:vmbr|bond|eth|eno|ens|enp|enx|lo|tap|nic)[\d.spfxnav]*$"),
     "cpu": re.compile(r"^(?!custom-)"),
-    "part": re.compile(r"^(?:|data|dev|etc|lib|local|mnt|pve|rpool|srv|tank|usr|var|vz|zvol|none|[\d.]+)$"),
+    "part": re.compile(
+        r"^(?:|data|dev|etc|lib|local|mnt|pve|rpool|srv|tank|usr|var|vz|zvol|none|\d+|[\dA-Fa-f:.]*[:.][\dA-Fa-f:.]*)$"
+    ),
     "user": re.compile(r"^root@pam(?:!.*)?$"),
 }
 _VOLUME = re.compile(r"^(?:vm|base|subvol|basevol)-\d+-(?:disk-\d+|cloudinit)(?:\.\w+)?$")
@@ -167,8 +169,13 @@ class _Names:
     def _sentence(self, text: str) -> str:
         text = _MAC.sub(lambda match: self._mac(match[0]), text)
         text = _IP.sub(lambda match: self._address(match[0]), text)
-        text = _WORD.sub(lambda match: self._words.get(match[0], match[0]), text)
+        text = _WORD.sub(lambda match: self._word(match[0]), text)
         return _PATH.sub(lambda match: self._known_path(match[0]), text)
+
+    def _word(self, word: str) -> str:
+        """A name, or a host name that begins with one."""
+        label, dot, _domain = word.partition(".")
+        return self._words.get(word) or (self._words.get(label, word) if dot else word)
 
     def _known_path(self, text: str) -> str:
         """In running text a path may be one that no field names: then nothing of it stays but what is common."""
