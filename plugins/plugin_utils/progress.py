@@ -42,7 +42,7 @@ def _progress(values: Mapping[str, Any]) -> str:
         parts.append(f"{amount(values['done_bytes'], values['total_bytes'])}")
     elif values.get("done_bytes"):
         parts.append(size(values["done_bytes"]))
-    if values.get("rate_bytes_s"):
+    if values.get("rate_bytes_s") and values.get("done_bytes"):
         parts.append(f"{size(values['rate_bytes_s'])}/s")
     if values.get("eta_s"):
         parts.append(f"{duration(values['eta_s'])} left")

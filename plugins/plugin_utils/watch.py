@@ -62,6 +62,10 @@ class Watch:
         clock = Clock()
         deadline = None if seconds is None else clock.monotonic() + seconds
         look = STEP * max(1.0, clock.speed)
+        for move in moves:
+            if isinstance(move, Mapping) and move.get("ha") and not move.get("task"):
+                # The HA manager takes its time: say so at once.
+                self._show({**move, "state": "running", "waiting_for_ha": True})
         while True:
             step = look if deadline is None else max(0.0, min(look, deadline - clock.monotonic()))
             answer = self._call(
