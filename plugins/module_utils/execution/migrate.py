@@ -22,7 +22,12 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.moving impo
 from ansible_collections.pve.mobility.plugins.module_utils.execution.prepare import Decision, decide
 from ansible_collections.pve.mobility.plugins.module_utils.execution.request import MoveRequest
 from ansible_collections.pve.mobility.plugins.module_utils.execution.start import start
-from ansible_collections.pve.mobility.plugins.module_utils.execution.sync import await_quiet, job_to_sync, sync
+from ansible_collections.pve.mobility.plugins.module_utils.execution.sync import (
+    await_quiet,
+    job_to_sync,
+    not_synced,
+    sync,
+)
 from ansible_collections.pve.mobility.plugins.module_utils.model.move import MoveFacts
 
 LONG = 86400.0
@@ -87,7 +92,13 @@ class Migration:
         deadline = self.clock.monotonic() + (self.request.timeout or LONG)
         job = job_to_sync(self.request, facts, moving.since)
         if job is not None:
-            sync(self.session, self.clock, job, deadline, self.say)
+            try:
+                sync(self.session, self.clock, job, deadline, self.say)
+            except PermissionDenied as refusal:
+                if self.request.sync_first:
+                    raise
+                # Nobody asked for it; the move only has more left to copy.
+                decision.findings.append(not_synced(facts, job, refusal))
         await_quiet(self.session, self.clock, facts, deadline)
 
     def _cluster_time(self, node: str) -> int:
@@ -120,6 +131,7 @@ def run(migration: Migration, *, check: bool, wait: bool, handle: Mapping[str, A
     if moving is None:
         return result
     result |= {"ha": moving.ha, "task": moving.task, "changed": True}
+    result["findings"] = [finding.as_dict() for finding in decision.findings]
     if not wait:
         return result | {"follow": moving.as_dict()}
     return result | migration.finish(moving)

@@ -18,10 +18,12 @@ from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
     Locked,
     MaybeSent,
     NotFound,
+    PermissionDenied,
     TaskFailed,
     TimedOut,
 )
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
+from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding, Severity
 from ansible_collections.pve.mobility.plugins.module_utils.execution.request import MoveRequest
 from ansible_collections.pve.mobility.plugins.module_utils.model.move import MoveFacts
 from ansible_collections.pve.mobility.plugins.module_utils.model.replication import ReplicationJob, replication_job
@@ -98,6 +100,20 @@ def _cause(session: Session, path: str, error: str | None) -> str:
             if (match := _LINE.match(str(row.get("t", "")))) and _TROUBLE.search(match[1]):
                 why = match[1]
     return " ".join(why.split()).rstrip(".")
+
+
+def not_synced(facts: MoveFacts, job: ReplicationJob, refusal: PermissionDenied) -> Finding:
+    """That the copy on the target stays as old as it is."""
+    return Finding(
+        "replica-not-synced",
+        Severity.WARN,
+        f"the copy of {facts.guest.label} on {job.target} was not brought up to date before the move:"
+        f" {refusal.message.rstrip('.')}",
+        "give the user VM.Replicate on the guest (on 8.4 Datastore.Allocate on /storage), or set sync_first: false",
+        guest=facts.guest.vmid,
+        node=job.target,
+        evidence={"job": job.id, "last_sync": job.last_sync},
+    )
 
 
 def await_quiet(session: Session, clock: Clock, facts: MoveFacts, deadline: float) -> None:
