@@ -153,8 +153,13 @@ def test_conntrack_is_known_from_the_precondition() -> None:
     assert decide(cluster(guest(), **{"/nodes/pve1/qemu/100/migrate": answer}), ask(with_conntrack_state=True)).start
 
 
-def managed(**service: Any) -> Answers:
-    return cluster(guest(hastate="started"), **{"/cluster/ha/status/manager_status": ha(**service)})
+def managed(rules: list[dict[str, Any]] | None = None, **service: Any) -> Answers:
+    answers = {"/cluster/ha/status/manager_status": ha(**service), "/cluster/ha/rules": rules or []}
+    return cluster(guest(hastate="started"), **answers)
+
+
+def affinity(nodes: str, **more: Any) -> list[dict[str, Any]]:
+    return [{"rule": "home", "type": "node-affinity", "resources": "vm:100", "nodes": nodes, **more}]
 
 
 @pytest.mark.parametrize(
@@ -193,6 +198,8 @@ def test_an_ignored_service_is_no_ha_guest() -> None:
         (managed(state="error"), "ha-error"),
         (managed(state="freeze"), "ha-disarmed"),
         (managed(state="recovery"), "ha-recovering"),
+        (managed(affinity("pve1,pve3", strict=1)), "ha-node-affinity"),
+        (managed(affinity("pve2", affinity="negative")), "ha-node-affinity"),
         (
             cluster(
                 guest(hastate="started"),
@@ -202,7 +209,8 @@ def test_an_ignored_service_is_no_ha_guest() -> None:
                             "service_status": {"vm:100": {"state": "started", "node": "pve1"}},
                             "node_status": {"pve1": "online", "pve2": "unknown", "pve3": "online"},
                         }
-                    }
+                    },
+                    "/cluster/ha/rules": [],
                 },
             ),
             "ha-node-state",
@@ -212,7 +220,7 @@ def test_an_ignored_service_is_no_ha_guest() -> None:
             cluster(
                 guest(hastate="started"),
                 nodes=[NODES[0], {**NODES[1], "hastate": "maintenance"}],
-                **{"/cluster/ha/status/manager_status": ha()},
+                **{"/cluster/ha/status/manager_status": ha(), "/cluster/ha/rules": []},
             ),
             "node-maintenance",
         ),
@@ -265,6 +273,20 @@ def test_a_blocking_finding_stops_the_move(session: Answers, finding: str) -> No
     assert f"({finding})" in error.value.message
     assert "Nothing was changed." in error.value.message
     assert finding in [item["id"] for item in error.value.details["findings"]]
+
+
+@pytest.mark.parametrize(
+    ("rules", "found"),
+    [
+        (affinity("pve1,pve3"), ["ha-preferred-node"]),
+        (affinity("pve1:2,pve2:1"), ["ha-preferred-node"]),
+        (affinity("pve1,pve2", strict=1), []),
+        (affinity("pve1,pve3", strict=1, disable=1), []),
+        (affinity("pve1,pve3", strict=1, resources="vm:999"), []),
+    ],
+)
+def test_what_the_ha_manager_prefers_is_a_warning(rules: list[dict[str, Any]], found: list[str]) -> None:
+    assert [finding.id for finding in decide(managed(rules), ask("pve2")).findings] == found
 
 
 def test_a_finding_can_be_accepted() -> None:

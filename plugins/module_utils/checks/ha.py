@@ -83,6 +83,7 @@ def rules(move: MoveFacts) -> Iterator[Finding]:
             node=move.target.name,
             evidence={"sid": sid, "cause": cause},
         )
+    yield from _node_affinity(move)
     if move.precondition.dependents:
         partners = ", ".join(move.precondition.dependents)
         yield Finding(
@@ -94,3 +95,36 @@ def rules(move: MoveFacts) -> Iterator[Finding]:
             node=move.target.name,
             evidence={"sids": list(move.precondition.dependents)},
         )
+
+
+def _node_affinity(move: MoveFacts) -> Iterator[Finding]:
+    """The HA manager carries such a move out, and some rounds later it brings the guest back (pve-facts §7.3)."""
+    target = move.target.name
+    for rule in move.rules:
+        if rule.type != "node-affinity" or not rule.active or move.guest.sid not in rule.sids:
+            continue
+        kind = "group" if rule.group else "rule"
+        nodes = ", ".join(sorted(rule.nodes))
+        allowed = (target in rule.nodes) is rule.positive
+        if not allowed and (rule.strict or not rule.positive):
+            yield Finding(
+                "ha-node-affinity",
+                Severity.BLOCK,
+                f"HA {kind} {rule.id} {'keeps' if rule.positive else 'bars'} {move.guest.sid}"
+                f" {'on' if rule.positive else 'from'} {nodes}, so the HA manager would bring it back from {target}",
+                f"choose another target, or change the {kind}",
+                guest=move.guest.vmid,
+                node=target,
+                evidence={"rule": rule.id, "nodes": dict(rule.nodes)},
+            )
+        elif rule.positive and rule.nodes.get(target, -1) < max(rule.nodes.values(), default=-1):
+            yield Finding(
+                "ha-preferred-node",
+                Severity.WARN,
+                f"HA {kind} {rule.id} prefers other nodes for {move.guest.sid} ({nodes}): unless failback is off, the"
+                f" HA manager brings it back from {target} while one of them is online",
+                f"choose a preferred node, switch failback off for the resource, or change the {kind}",
+                guest=move.guest.vmid,
+                node=target,
+                evidence={"rule": rule.id, "nodes": dict(rule.nodes)},
+            )

@@ -16,6 +16,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
     PermissionDenied,
 )
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
+from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding
 from ansible_collections.pve.mobility.plugins.module_utils.execution import outcome
 from ansible_collections.pve.mobility.plugins.module_utils.execution.follow import Follower, HaRefused, State
 from ansible_collections.pve.mobility.plugins.module_utils.execution.moving import Moving
@@ -51,7 +52,7 @@ class Migration:
         """Start what has to be started; None when there is nothing to follow."""
         if decision.start and decision.moving is not None and decision.facts is not None:
             try:
-                self._sync(decision.facts, decision.moving)
+                self._sync(decision.facts, decision.moving, decision.findings, decision.findings)
                 return start(self.session, self.clock, self.request, decision.moving, decision.known)
             except MobilityError as error:
                 raise outcome.not_started(decision, error) from None
@@ -84,7 +85,7 @@ class Migration:
             raise error
         return outcome.moved(follower, follower.verdict)
 
-    def _sync(self, facts: MoveFacts, moving: Moving) -> None:
+    def _sync(self, facts: MoveFacts, moving: Moving, findings: list[Finding]) -> None:
         if facts.ha is not None:
             moving.since = facts.ha.timestamp
         elif facts.replication and self.request.sync_first is not False:
@@ -98,7 +99,7 @@ class Migration:
                 if self.request.sync_first:
                     raise
                 # Nobody asked for it; the move only has more left to copy.
-                decision.findings.append(not_synced(facts, job, refusal))
+                findings.append(not_synced(facts, job, refusal))
         await_quiet(self.session, self.clock, facts, deadline)
 
     def _cluster_time(self, node: str) -> int:

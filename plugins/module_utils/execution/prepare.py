@@ -45,6 +45,12 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.underway im
 )
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest, Resources
 from ansible_collections.pve.mobility.plugins.module_utils.model.ha import MOVING, HaStatus
+from ansible_collections.pve.mobility.plugins.module_utils.model.ha_config import (
+    HaRule,
+    group_rules,
+    ha_resource,
+    ha_rule,
+)
 from ansible_collections.pve.mobility.plugins.module_utils.model.move import Mode, MoveFacts, natural_mode
 from ansible_collections.pve.mobility.plugins.module_utils.model.precondition import Precondition, precondition
 from ansible_collections.pve.mobility.plugins.module_utils.model.replication import ReplicationJob, replication_job
@@ -109,7 +115,8 @@ def _decide(session: Session, request: MoveRequest, clock: Clock | None, seen: R
         )
     if guest.lock is not None:
         raise Locked(f"{guest.label} on {guest.node} is locked ({guest.lock}): {_unlock(guest)}. Nothing was changed.")
-    known, moving = begun(session, guest)
+    # The HA manager's own status shows what it has begun, and its time tells a new task from an old one.
+    known, moving = (frozenset[str](), None) if _managed(guest) else begun(session, guest)
     if moving is not None:
         if clock is not None:
             await_target(session, clock, moving)
@@ -117,6 +124,10 @@ def _decide(session: Session, request: MoveRequest, clock: Clock | None, seen: R
     decision = _judge(session, request, seen, guest, ha)
     decision.known = known
     return decision
+
+
+def _managed(guest: Guest) -> bool:
+    return guest.hastate is not None and guest.hastate != "ignored"
 
 
 def _unlock(guest: Guest) -> str:
@@ -152,7 +163,7 @@ def _adopt(guest: Guest, request: MoveRequest, moving: Moving) -> Decision:
 
 def _judge(session: Session, request: MoveRequest, seen: Resources, guest: Guest, ha: HaStatus | None) -> Decision:
     before = _precondition(session, guest)
-    managed = guest.hastate is not None and guest.hastate != "ignored"
+    managed = _managed(guest)
     if managed and ha is None:
         ha = read_ha(session)
     if ha is not None and ha.disarm_mode == "ignore":
@@ -166,6 +177,7 @@ def _judge(session: Session, request: MoveRequest, seen: Resources, guest: Guest
     else:
         _refuse_impossible(session, guest, request, before)
     jobs = _jobs(session, guest, before)
+    rules = _rules(session) if managed else ()
     judged: list[tuple[MoveFacts, list[Finding]]] = []
     for name in request.targets:
         facts = MoveFacts(
@@ -177,6 +189,7 @@ def _judge(session: Session, request: MoveRequest, seen: Resources, guest: Guest
             jobs,
             request.with_local_disks,
             request.storage_map,
+            rules=rules,
         )
         findings = [] if request.preflight == "skip" else list(judge_move(facts))
         judged.append((facts, findings))
@@ -273,6 +286,17 @@ def _queued(session: Session, guest: Guest, request: MoveRequest, ha: HaStatus |
         queued.seen_moving = False
         return _adopt(guest, request, queued)
     return None
+
+
+def _rules(session: Session) -> tuple[HaRule, ...]:
+    """HA rules; on 8.4, which has groups instead, the rules that they stand for."""
+    try:
+        return tuple(ha_rule(row) for row in session.get("/cluster/ha/rules") or ())
+    except NotImplementedByRelease:
+        resources = [ha_resource(row) for row in session.get("/cluster/ha/resources") or ()]
+        if not any(resource.group for resource in resources):
+            return ()
+        return group_rules(session.get("/cluster/ha/groups") or (), resources)
 
 
 def _jobs(session: Session, guest: Guest, before: Precondition) -> tuple[ReplicationJob, ...]:

@@ -27,7 +27,8 @@ LOOK_EVERY = 2.0
 def start(session: Session, clock: Clock, request: MoveRequest, moving: Moving, known: frozenset[str]) -> Moving:
     """Ask for the move and note its task.
 
-    :param known: UPIDs of the guest's newest tasks before, to tell a new one by after an unanswered request.
+    :param known: UPIDs of the guest's newest tasks before, to tell a new one by after an unanswered request; where
+        ``moving.since`` is set, only tasks from then on count.
     :raises MobilityError: it was refused, or it is unknown whether it was accepted.
     """
     path = f"{moving.guest.path}/migrate"
@@ -85,7 +86,8 @@ def _find_started(session: Session, clock: Clock, moving: Moving, known: frozens
         try:
             for row in tasks.listed(session, moving.source, vmid=moving.vmid, limit=10):
                 upid = Upid.parse(str(row["upid"]))
-                if upid.type in wanted and upid.text not in known and _is_own(session, upid):
+                new = upid.text not in known and upid.start >= moving.since
+                if upid.type in wanted and new and _is_own(session, upid):
                     return upid
         except ApiError:
             session.rotate()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest, Node
 from ansible_collections.pve.mobility.plugins.module_utils.model.ha import HaStatus
+from ansible_collections.pve.mobility.plugins.module_utils.model.ha_config import HaRule
 from ansible_collections.pve.mobility.plugins.module_utils.model.precondition import Precondition
 from ansible_collections.pve.mobility.plugins.module_utils.model.replication import ReplicationJob
 
@@ -35,7 +36,7 @@ class MoveFacts:
     """A move and the facts about it.
 
     :ivar storage_map: source storage → target storage; the key ``""`` is the default for all others.
-    :ivar ha: None when the HA manager does not handle the guest.
+    :ivar ha: None when the HA manager does not handle the guest. :ivar rules: its HA rules, for HA guests.
     """
 
     guest: Guest
@@ -47,6 +48,7 @@ class MoveFacts:
     with_local_disks: bool = True
     storage_map: Mapping[str, str] = field(default_factory=dict)
     force: bool = False
+    rules: tuple[HaRule, ...] = ()
 
     @property
     def live(self) -> bool:
