@@ -52,7 +52,7 @@ class Migration:
         """Start what has to be started; None when there is nothing to follow."""
         if decision.start and decision.moving is not None and decision.facts is not None:
             try:
-                self._sync(decision.facts, decision.moving, decision.findings, decision.findings)
+                self._sync(decision.facts, decision.moving, decision.findings)
                 return start(self.session, self.clock, self.request, decision.moving, decision.known)
             except MobilityError as error:
                 raise outcome.not_started(decision, error) from None
