@@ -59,11 +59,9 @@ options:
       - A name has the same replacement everywhere, and a network still holds the addresses that were in it.
     type: bool
     default: false
-attributes:
-  action_group:
-    support: full
 seealso:
   - module: pve.mobility.migrate
+  - module: pve.mobility.zfs_info
 """
 
 EXAMPLES = r"""
