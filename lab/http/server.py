@@ -26,6 +26,8 @@ from lab.sim.engine import Sim
 
 _LONGEST_NAP = 0.5
 """Wall seconds that the clock sleeps at most when nothing is due."""
+_SHORTEST_NAP = 0.005
+"""And at least: requests bring the clock up to date by themselves, so nobody sees events that are a little late."""
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -128,7 +130,8 @@ class Server:
             engine.pump()
             self._woken.clear()
             try:
-                await asyncio.wait_for(self._woken.wait(), engine.wall_seconds_to_next_event(_LONGEST_NAP))
+                nap = max(_SHORTEST_NAP, engine.wall_seconds_to_next_event(_LONGEST_NAP))
+                await asyncio.wait_for(self._woken.wait(), nap)
             except TimeoutError:
                 continue
 
