@@ -56,6 +56,13 @@ FAILING: dict[str, dict[str, Any]] = {
         "words": ["was killed", "is on pve1 and runs", "a lock remains (migrate)"],
         "same_in_check_mode": False,
     },
+    "a disk that is left behind": {
+        "before": [order("fault", task="qmigrate", vmid=102, phase="disks", effect="kill")],
+        "move": {"guest": 102, "target": "pve2"},
+        "kind": "task_failed",
+        "words": ["was killed", "is on pve1 and runs", "left behind: tank:vm-102-disk-0 on pve2"],
+        "same_in_check_mode": False,
+    },
     "a stuck lock": {
         "cluster": {100: {"lock": "migrate"}},
         "move": {"guest": 100, "target": "pve2"},
@@ -197,6 +204,14 @@ def test_a_request_without_an_answer_is_never_sent_twice(cut: str) -> None:
         assert outcome.code == 0, outcome.text
         posts = [row for row in lab.requests() if row["method"] == "POST" and row["path"].endswith("/migrate")]
         assert len(posts) == 1
+
+
+def test_an_answer_lost_between_two_nodes_is_no_refusal() -> None:
+    fault = {"match": {"method": "POST", "path": "/migrate$"}, "effect": {"status": 596, "reason": "timed out"}}
+    with running_lab(cluster(faults=[fault])) as lab:
+        outcome = run("unanswered", lab, started=False)
+        assert outcome.code == 0, outcome.text
+        assert len([row for row in lab.requests() if row["path"].endswith("/migrate") and row["write"]]) == 1
 
 
 @pytest.mark.parametrize("action", ["power-off", "cut", "proxy-stop"])
