@@ -19,8 +19,8 @@ description:
     request is queued; this module follows the move to its real end.
   - On the controller the task shows how far the move is, a line a step.
   - A move that is not done in time goes on. Running the task again attaches to it.
-  - This is live migration. To bring a disk to another storage see M(pve.mobility.move_disk); to keep copies on other
-    nodes see M(pve.mobility.replication_job).
+  - It moves a guest between nodes. Bringing a disk to another storage of the same node, and keeping copies on other
+    nodes by replication, are different jobs.
 notes:
   - "Privileges: C(VM.Migrate) and C(VM.Audit) on C(/vms/{vmid}); C(Sys.Audit) on C(/nodes/{node}) to follow tasks of
     others; for guests under HA C(Sys.Audit) on C(/). With O(target_storage) also C(VM.Config.Disk) on the guest and
