@@ -12,10 +12,14 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.bench import migrate, peers
+from tests.bench import migrate, peers, snapshot
 from tools.area import BUILD
 
-SECTIONS: dict[str, Callable[[], dict[str, float]]] = {"migrate": migrate.measure, "peers": peers.measure}
+SECTIONS: dict[str, Callable[[], dict[str, float]]] = {
+    "migrate": migrate.measure,
+    "peers": peers.measure,
+    "snapshot": snapshot.measure,
+}
 RESULT = BUILD / "bench.json"
 
 

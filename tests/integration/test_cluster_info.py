@@ -221,5 +221,5 @@ def test_an_anonymous_snapshot_names_nothing(lab: Lab) -> None:
     state = snapshot(cost)
     assert [node.name for node in state.nodes] == ["node1", "node2", "node3", "node4"]
     text = str({key: value for key, value in cost.result.items() if key != "invocation"})
-    for name in ("'pve1'", ":pve1:", "pve4", "'web'", "'tank'", "shop", "office", "10.0.0.", "golden"):
+    for name in ("'pve1'", ":pve1:", "pve4", "'web'", "'tank'", "'shop'", "office", "10.0.0.", "golden"):
         assert name not in text, name

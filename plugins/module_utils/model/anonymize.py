@@ -41,7 +41,7 @@ _KEPT = {
     "bridge": re.compile(r"^(?:vmbr|bond|eth|eno|ens|enp|enx|lo|tap|nic)[\d.spfxnav]*$"),
     "cpu": re.compile(r"^(?!custom-)"),
     "part": re.compile(
-        r"^(?:|data|dev|etc|lib|local|mnt|pve|rpool|srv|tank|usr|var|vz|zvol|none|\d+|[\dA-Fa-f:.]*[:.][\dA-Fa-f:.]*)$"
+        r"^(?:|data|dev|etc|lib|local|mnt|pve|rpool|srv|usr|var|vz|zvol|none|\d+|[\dA-Fa-f:.]*[:.][\dA-Fa-f:.]*)$"
     ),
     "user": re.compile(r"^root@pam(?:!.*)?$"),
 }
