@@ -106,9 +106,9 @@ class Gateway:
     def _handle(self, request: Request, node: Node, identity: Identity | None) -> Sim:
         route, uri = self._find(request, node)
         params = {name: value for name, value in request.params.items() if name != "_dc"}
-        for name in uri:
-            if name in params:
-                raise ApiFault(400, f"Parameter verification failed - duplicate parameter '{name}'")
+        for name, value in sorted(uri.items()):
+            if str(params.get(name, value)) != value:
+                raise BadParameters({name: "duplicate parameter (already defined in URI) with conflicting values!"})
         params |= uri
         call = Call(
             self.cluster, node, node, identity or _NOBODY, params, route, self._worker(node.name, request.worker)
