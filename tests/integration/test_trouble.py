@@ -82,6 +82,9 @@ FAILING: dict[str, dict[str, Any]] = {
         "words": ["node-offline", "pve2 is offline"],
     },
     "no quorum": {
+        # With active HA services, or as the HA master, pve1 would fence itself a minute later.
+        "cluster": {110: {"node": "pve2"}, 111: {"node": "pve3"}},
+        "ha": {"master": "pve3"},
         "before": [
             order("node", node="pve2", action="power-off"),
             order("node", node="pve3", action="power-off"),
@@ -155,6 +158,7 @@ def test_failure(case: str) -> None:
     values = dict(FAILING[case])
     changes: dict[int, dict[str, Any]] = values.pop("cluster", {})
     whole = cluster()
+    whole["ha"] = {**whole["ha"], **values.pop("ha", {})}
     whole["ha"] = {**whole["ha"], "settled": values.pop("settled", True)}
     whole["guests"] = {vmid: {**row, **changes.get(vmid, {})} for vmid, row in whole["guests"].items()}
     with running_lab(whole, values.pop("speed", SPEED)) as lab:
