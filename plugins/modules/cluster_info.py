@@ -44,7 +44,7 @@ options:
     type: dict
     suboptions:
       vmids: {description: Numbers., type: list, elements: int}
-      names: {description: Names; V(*) and V(?) stand for any letters and for any letter., type: list, elements: str}
+      names: {description: "Names; V(*) stands for any letters, V(?) for any letter.", type: list, elements: str}
       tags: {description: Tags., type: list, elements: str}
       pools: {description: Resource pools., type: list, elements: str}
       nodes: {description: Nodes on which they are., type: list, elements: str}

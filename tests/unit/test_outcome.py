@@ -84,12 +84,12 @@ class Time(Clock):
         self.now += seconds
 
 
-def follower(api: Api, lines: list[str] = LOG) -> Follower:
+def follower(api: Api, lines: list[str] | None = None) -> Follower:
     moving = Moving(110, "qemu", "db", "pve1", "pve2", "online", True, task=TASK)
     result = Follower(api, Time(), moving)
     result.poll()
     assert result._log is not None
-    result._log.lines = list(lines)
+    result._log.lines = list(LOG if lines is None else lines)
     return result
 
 

@@ -18,6 +18,9 @@ Visitor = Callable[[str, str], str]
 """Takes the kind of a text (see :mod:`names`; empty for plain words) and the text."""
 
 
+_NONE = (types.NoneType,)
+
+
 class Malformed(ValueError):
     """A value does not have the shape that it should; ``place`` such as ``guest_configs[12].memory``."""
 
@@ -30,7 +33,8 @@ class Missing(Malformed):
     """A field that has no default is not there."""
 
     def __init__(self, place: str) -> None:
-        ValueError.__init__(self, f"{place} is missing")
+        super().__init__(place, None, "there")
+        self.args = (f"{place} is missing",)
 
 
 @cache
@@ -71,7 +75,7 @@ def _built(hint: Any, value: Any, place: str) -> Any:
     if origin in (Union, types.UnionType):
         if value is None:
             return None
-        return _built(next(item for item in arguments if item is not type(None)), value, place)
+        return _built(next(item for item in arguments if item not in _NONE), value, place)
     if origin in (tuple, frozenset):
         if not isinstance(value, list | tuple | AbstractSet):
             raise Malformed(place, value, "a list")
@@ -132,7 +136,7 @@ def _visited(hint: Any, value: Any, visit: Visitor) -> Any:
     if origin is Annotated:
         return visit(hint.__metadata__[0], value) if isinstance(value, str) else value
     if origin in (Union, types.UnionType):
-        return _visited(next(item for item in arguments if item is not type(None)), value, visit)
+        return _visited(next(item for item in arguments if item not in _NONE), value, visit)
     if origin is tuple:
         return tuple(_visited(arguments[0], item, visit) for item in value)
     if origin is frozenset:
