@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a check finds."""
+"""What a check finds, and the kinds of findings that there are."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ class Severity(enum.Enum):
     BLOCK = "block"
     WARN = "warn"
     INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """The worst comes first."""
+        return ("block", "warn", "info").index(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +54,37 @@ class Finding:
             if value is not None:
                 result[name] = value
         return result
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of finding: its stable id, and what the reference says of it.
+
+    :ivar severity: the one that it mostly has. :ivar what: what was found, a sentence. :ivar why: why that matters.
+    :ivar remedy: how to fix it, in general. :ivar evidence: which values a finding carries.
+    :ivar enforced: Proxmox VE itself refuses such a move, or the move fails; otherwise it would go ahead.
+    """
+
+    id: str
+    severity: Severity
+    what: str
+    why: str
+    remedy: str
+    evidence: str = ""
+    enforced: bool = False
+
+    def found(
+        self,
+        message: str,
+        remedy: str | None = None,
+        *,
+        severity: Severity | None = None,
+        guest: int | None = None,
+        node: str | None = None,
+        storage: str | None = None,
+        **evidence: Any,
+    ) -> Finding:
+        """A finding of this kind; without a remedy of its own it has the general one."""
+        return Finding(
+            self.id, severity or self.severity, message, remedy or self.remedy, guest, node, storage, evidence
+        )

@@ -1,17 +1,28 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""All checks of a move, in the order in which an operator would want to read them."""
+"""All checks, in the order in which an operator would want to read them. A new check is a file and a line here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
 
-from ansible_collections.pve.mobility.plugins.module_utils.checks import devices, ha, nodes, replication, storage
-from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding
+from ansible_collections.pve.mobility.plugins.module_utils.checks import (
+    devices,
+    ha,
+    nodes,
+    quorum,
+    replication,
+    storage,
+    unjudged,
+)
+from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding, Kind
+from ansible_collections.pve.mobility.plugins.module_utils.checks.scope import Scope
 from ansible_collections.pve.mobility.plugins.module_utils.model.move import MoveFacts
 
 MoveCheck = Callable[[MoveFacts], Iterable[Finding]]
+ScopeCheck = Callable[[Scope], Iterable[Finding]]
 
 MOVE_CHECKS: tuple[MoveCheck, ...] = (
     nodes.target_takes_guests,
@@ -23,9 +34,30 @@ MOVE_CHECKS: tuple[MoveCheck, ...] = (
     storage.local_disks,
     replication.target_is_replica,
 )
+"""Of one guest to one node."""
+
+SCOPE_CHECKS: tuple[ScopeCheck, ...] = (
+    quorum.quorum,
+    unjudged.not_judged,
+)
+"""Of the cluster, its nodes, and guests wherever they go."""
+
+MODULES: tuple[ModuleType, ...] = (quorum, nodes, ha, devices, storage, replication, unjudged)
 
 
 def judge_move(move: MoveFacts) -> Iterator[Finding]:
     """Every finding about one move."""
     for check in MOVE_CHECKS:
         yield from check(move)
+
+
+def judge_scope(scope: Scope) -> Iterator[Finding]:
+    """Every finding about the cluster that concerns a piece of work."""
+    for check in SCOPE_CHECKS:
+        yield from check(scope)
+
+
+def kinds() -> dict[str, Kind]:
+    """Every kind of finding by its id, in the order of the checks."""
+    found = [value for module in MODULES for value in vars(module).values() if isinstance(value, Kind)]
+    return {kind.id: kind for kind in found}
