@@ -12,6 +12,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.checks import (
     devices,
     ha,
     nodes,
+    pinned,
     quorum,
     replication,
     storage,
@@ -42,7 +43,7 @@ SCOPE_CHECKS: tuple[ScopeCheck, ...] = (
 )
 """Of the cluster, its nodes, and guests wherever they go."""
 
-MODULES: tuple[ModuleType, ...] = (quorum, nodes, ha, devices, storage, replication, unjudged)
+MODULES: tuple[ModuleType, ...] = (quorum, nodes, ha, devices, storage, replication, pinned, unjudged)
 
 
 def judge_move(move: MoveFacts) -> Iterator[Finding]:

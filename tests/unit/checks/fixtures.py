@@ -12,6 +12,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import
 from ansible_collections.pve.mobility.plugins.module_utils.checks.judge import judge_move, judge_scope
 from ansible_collections.pve.mobility.plugins.module_utils.checks.scope import Scope
 from ansible_collections.pve.mobility.plugins.module_utils.model.move import MoveFacts
+from ansible_collections.pve.mobility.plugins.module_utils.planning.preflight import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +20,19 @@ class Fixture:
     """``fails`` yields a finding with the id ``kind``; ``passes`` does not."""
 
     kind: str
-    fails: Callable[[], MoveFacts | Scope]
-    passes: Callable[[], MoveFacts | Scope]
+    fails: Callable[[], MoveFacts | Scope | Verdict]
+    passes: Callable[[], MoveFacts | Scope | Verdict]
 
     def __str__(self) -> str:
         return self.kind
 
 
-def judged(situation: MoveFacts | Scope) -> list[Finding]:
+def judged(situation: MoveFacts | Scope | Verdict) -> list[Finding]:
     """By all checks, as a user meets them."""
+    if isinstance(situation, Verdict):
+        return list(situation.findings)
     return list(judge_move(situation) if isinstance(situation, MoveFacts) else judge_scope(situation))
 
 
-def ids(situation: MoveFacts | Scope) -> set[str]:
+def ids(situation: MoveFacts | Scope | Verdict) -> set[str]:
     return {finding.id for finding in judged(situation)}
