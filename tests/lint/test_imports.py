@@ -44,7 +44,7 @@ LAYERS = (
     ),
     Layer("plugins/modules", allowed=("ansible.module_utils", UTILS), forbidden=("proxmoxer", "requests")),
     Layer("plugins/action", allowed=("ansible", UTILS, PLUGIN_UTILS)),
-    Layer("plugins/plugin_utils", allowed=("ansible", UTILS)),
+    Layer("plugins/plugin_utils", allowed=("ansible", UTILS, "jinja2", "jmespath")),
     Layer("plugins/doc_fragments", allowed=()),
     # A witness that shares nothing with what it testifies about.
     Layer("lab", allowed=("aiohttp", "simpy", "yaml", "cryptography")),

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding, Severity
 from ansible_collections.pve.mobility.plugins.module_utils.checks.judge import judge_scope
@@ -56,7 +56,15 @@ class Verdict:
         return not any(self.blocks(item) for item in self.findings)
 
     def blocks(self, finding: Finding) -> bool:
-        return finding.severity is Severity.BLOCK and finding.id not in self.accept
+        return self.counts(finding, frozenset({Severity.BLOCK}))
+
+    def counts(self, finding: Finding, severities: frozenset[Severity]) -> bool:
+        """Whether a finding is that bad, and was not accepted."""
+        return finding.severity in severities and finding.id not in self.accept
+
+    def with_more(self, findings: Iterable[Finding]) -> Verdict:
+        """The same, with what other rules found."""
+        return replace(self, findings=_ordered([*self.findings, *findings]))
 
     @property
     def accepted(self) -> tuple[Finding, ...]:
