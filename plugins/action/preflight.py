@@ -110,10 +110,10 @@ class ActionModule(ActionBase):
             verdict = verdict.with_more(found for rule in own for found in rule.findings(plain))
         who = {"by": getpass.getuser(), "note": options["accept_note"]}
         result = preflight_result.result(state, verdict, who)
+        self._show(result)
         if options["report"]:
             report.write(options["report"], result, state)
             result["report"] = options["report"]
-        self._show(result)
         blocking = [item for item in verdict.findings if verdict.counts(item, _FAILS[options["fail_on"]])]
         if blocking:
             more = f" (and {len(blocking) - 1} more)" if len(blocking) > 1 else ""
