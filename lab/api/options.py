@@ -40,10 +40,10 @@ _crs_new = (
     opt("ha", enum=("basic", "static", "dynamic")),
     opt("ha-rebalance-on-start", "boolean"),
     opt("ha-auto-rebalance", "boolean"),
-    opt("ha-auto-rebalance-threshold", "number", minimum=0, maximum=100),
-    opt("ha-auto-rebalance-method", enum=("bruteforce", "topsis")),
-    opt("ha-auto-rebalance-hold-duration", "number", minimum=0),
-    opt("ha-auto-rebalance-margin", "number", minimum=0, maximum=100),
+    opt("ha-auto-rebalance-threshold", "number", requires="ha-auto-rebalance", minimum=0, maximum=100),
+    opt("ha-auto-rebalance-method", requires="ha-auto-rebalance", enum=("bruteforce", "topsis")),
+    opt("ha-auto-rebalance-hold-duration", "number", requires="ha-auto-rebalance", minimum=0),
+    opt("ha-auto-rebalance-margin", "number", requires="ha-auto-rebalance", minimum=0, maximum=100),
 )
 property_format("crs-old", *_crs_old)
 property_format("crs-new", *_crs_new)

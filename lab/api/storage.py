@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zlib import crc32
 
 from lab.errors import BadParameters
 from lab.http.formats import format_check
@@ -12,6 +13,7 @@ from lab.http.router import Call, Param, opt, route
 from lab.http.router import check as needs
 from lab.pve.formats import Section, split_list
 from lab.pve.pmxcfs import digest
+from lab.pve.releases import knows_storage_option
 from lab.pve.storage_status import content_rows, status
 from lab.pve.storage_types import ALL_CONTENT, BOOLEANS, SHARED_BY_TYPE, TYPES, storage_type
 
@@ -19,6 +21,9 @@ _ENTRY = ("Datastore.Audit", "Datastore.AllocateSpace")
 _MAY_LOOK = needs("/storage/{storage}", *_ENTRY, any_of=True)
 _STORAGE = Param("storage", format="pve-storage-id")
 _NODE = Param("node", format="pve-node")
+TYPE_NAMES = tuple(sorted(name for name, kind in TYPES.items() if kind.until > (9, 0)))
+"""Types that 9.0 and later know."""
+_LISTS = frozenset({"content", "nodes"})
 
 
 @format_check("pve-storage-content")
@@ -47,11 +52,20 @@ def read(call: Call) -> dict[str, Any]:
 def definition_row(call: Call, section: Section) -> dict[str, Any]:
     """A definition as the API answers it, with the digest of storage.cfg."""
     row: dict[str, Any] = {"storage": section.id, "type": section.type}
-    row |= {key: int(value) if key in BOOLEANS and value.isdigit() else value for key, value in section.values.items()}
+    for key, value in section.values.items():
+        if knows_storage_option(call.node.release, key):
+            row[key] = int(value) if key in BOOLEANS and value.isdigit() else value
+    row |= {key: _shuffled(call, row[key]) for key in _LISTS & set(row)}
     if section.type in SHARED_BY_TYPE:
         row["shared"] = 1
     row["digest"] = digest(call.cluster.fs.read("storage.cfg"))
     return row
+
+
+def _shuffled(call: Call, text: str) -> str:
+    """Proxmox VE keeps these as hashes, so their order varies from call to call (pve-facts §15)."""
+    now = call.cluster.engine.now
+    return ",".join(sorted(split_list(text), key=lambda item: crc32(f"{now}{item}".encode())))
 
 
 # ---------------------------------------------------------------- on a node

@@ -125,3 +125,13 @@ def knows_option(release: Release, key: str, values: dict[str, str]) -> bool:
             known = _CRS_NEW if release >= (9, 2) else _CRS_OLD
             return set(values) <= known and (release >= (9, 2) or values.get("ha") != "dynamic")
     return True
+
+
+# ---------------------------------------------------------------- storage.cfg
+
+_STORAGE_SINCE = {"snapshot-as-volume-chain": (9, 0), "zfs-base-path": (9, 0), "saferemove-stepsize": (9, 0)}
+
+
+def knows_storage_option(release: Release, key: str) -> bool:
+    """Whether a node of ``release`` can read an option of storage.cfg; it loses others when it writes the file."""
+    return release >= _STORAGE_SINCE.get(key, (0, 0))
