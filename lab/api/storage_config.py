@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import lab.zfs_shell  # noqa: F401  # pylint: disable=unused-import  # registers the shell's commands
 from lab.api.storage import TYPE_NAMES
 from lab.errors import Die
 from lab.http.formats import format_check
