@@ -80,11 +80,14 @@ def _local_resources(
     for device in config.devices:
         if not device.bound:
             continue
-        if device.key in mapped and (mapped[device.key][1] or not guest.running):
+        # Of mapped devices only PCI devices are left out, where nothing keeps them from moving (pve-facts §1.1).
+        if device.kind == "hostpci" and device.key in mapped and (mapped[device.key][1] or not guest.running):
             continue
         found.append(device.key)
     if guest.running and config.confidential:
         found.append(config.confidential)
+    if guest.running and any(device.kind == "virtiofs" for device in config.devices):
+        found.append("virtiofs")
     if guest.running and config.clipboard == "vnc":
         process = state.process(guest.vmid)
         machine = _machine(process.machine if process is not None else None)
@@ -110,8 +113,8 @@ def _local_disks(state: ClusterState, config: GuestConfig) -> list[LocalDisk]:
             LocalDisk(
                 disk.volid,
                 disk.size or 0,
-                disk.kind is DiskKind.CDROM,
-                disk.attached,
+                disk.kind in (DiskKind.CDROM, DiskKind.CLOUDINIT),
+                disk.kind not in (DiskKind.UNUSED, DiskKind.VMSTATE),
                 disk.kind is DiskKind.CLOUDINIT,
                 disk.kind is DiskKind.TPMSTATE,
                 disk.key,

@@ -1,0 +1,29 @@
+# SPDX-FileCopyrightText: 2026 pve.mobility contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""By which words of Proxmox VE a finding shows to have been right (pve-facts §1, §5.1, §7)."""
+
+from __future__ import annotations
+
+import re
+
+NO_SSH = r"Can't connect to destination address|no answer|No route to host"
+
+CAUSES: dict[str, str] = {
+    "quorum-lost": r"no quorum|not ready",
+    "node-offline": NO_SSH + r"|node not online|not online",
+    "node-maintenance": r"node not online",
+    "passthrough": r"uses local devices|uses following mapped devices|machine versions older than 10\.1",
+    "mapping-missing": r"missing mapped devices|device mapping not found",
+    "storage-not-on-target": r"is not available on node|is disabled|not available",
+    "local-media": r"local cdrom image|can't migrate local cdrom drive",
+    "local-disk": r"without with-local-disks option",
+    "replica-missing": r"not a replication target",
+    "replica-removal": r"marked for removal",
+    "ha-rule": r"negative affinity|cannot migrate resource",
+}
+
+
+def shows(kind: str, text: str) -> bool:
+    """Whether the outcome's text has the cause that a finding of this kind predicts."""
+    pattern = CAUSES.get(kind)
+    return pattern is not None and re.search(pattern, text) is not None

@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: 2026 pve.mobility contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A case, judged and carried out, and whether the two agree."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding
+from ansible_collections.pve.mobility.plugins.module_utils.checks.judge import kinds
+from ansible_collections.pve.mobility.plugins.module_utils.planning.ask import MoveAsk, Options
+from ansible_collections.pve.mobility.plugins.module_utils.planning.preflight import judge
+from tests.agreement import foretold
+from tests.agreement.carry import Outcome, carry_out
+from tests.agreement.case import Case
+from tests.agreement.causes import shows
+from tests.agreement.session import snapshot
+from tests.conformance.client import Lab
+
+BEFORE = 15.0
+"""Seconds that the cluster has run before it is looked at: more than a round of its daemons."""
+BEFORE_WITH_HA = 240.0
+"""The HA manager first puts in order what is not where its rules want it."""
+BROUGHT_BACK = frozenset({"ha-preferred-node"})
+"""Warnings that the HA manager will not leave the guest where it was moved to."""
+
+
+class Word(enum.Enum):
+    """How prediction and outcome compare."""
+
+    PASSED = "passed, and it moved"
+    BLOCKED = "blocked, and it failed for that reason"
+    HARM = "blocked because of the harm it does, which nothing keeps from happening"
+    MISS = "MISS: passed, but it failed"
+    FALSE_ALARM = "FALSE ALARM: blocked, but it moved"
+    WRONG_CAUSE = "WRONG CAUSE: it failed for another reason than those predicted"
+
+    @property
+    def bad(self) -> bool:
+        return self in (Word.MISS, Word.FALSE_ALARM, Word.WRONG_CAUSE)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    case: Case
+    word: Word
+    blocking: tuple[Finding, ...]
+    outcome: Outcome
+    foretold: bool
+    """Proxmox VE's own precondition, asked alone, would have told of the failure."""
+    differs: Mapping[str, Any]
+    """Where the precondition foreseen from the snapshot is not the one that Proxmox VE gives."""
+
+    @property
+    def bad(self) -> bool:
+        return self.word.bad or bool(self.differs)
+
+    def text(self) -> str:
+        said = [f"  {item.id}: {item.message}" for item in self.blocking] or ["  nothing blocks"]
+        log = [f"  | {line}" for line in self.outcome.text.splitlines()[-25:]]
+        differs = [f"{name} foreseen {pair[0]}, said {pair[1]}" for name, pair in self.differs.items()]
+        word = "\n".join([self.word.value, *(f"PRECONDITION: {text}" for text in differs)])
+        return "\n".join([word, self.case.text().rstrip(), "preflight:", *said, "lab:", *log, ""])
+
+
+def run(case: Case) -> Result:
+    lab = Lab.from_dict(case.cluster)
+    lab.advance(BEFORE_WITH_HA if "ha" in case.cluster else BEFORE)
+    api_node = next(node.name for node in lab.cluster.nodes.values() if node.up and _sees_most(lab, node.name))
+    state = snapshot(lab, api_node)
+    options = Options(with_local_disks=case.with_local_disks, storage_map=case.storage_map)
+    verdict = judge(state, MoveAsk(case.guest, case.target, case.mode), options)
+    blocking = tuple(item for item in verdict.findings if verdict.blocks(item))
+    brought_back = any(item.id in BROUGHT_BACK for item in verdict.findings)
+    said = foretold.ask(lab, state, case.guest, case.target, api_node)
+    guest = state.guest(case.guest)
+    live = guest is not None and guest.type == "qemu" and guest.running and case.mode != "offline"
+    differs = foretold.differences(state, case.guest, said)
+    told = foretold.foretells(said, case.target, live, case.with_local_disks)
+    outcome = carry_out(lab, case, api_node)
+    return Result(case, _compare(blocking, outcome, brought_back), blocking, outcome, told, differs)
+
+
+def _sees_most(lab: Lab, name: str) -> bool:
+    cluster = lab.cluster
+    return cluster.quorate(cluster.nodes[name]) or not any(
+        cluster.quorate(node) for node in cluster.nodes.values() if node.up
+    )
+
+
+def _compare(blocking: tuple[Finding, ...], outcome: Outcome, brought_back: bool) -> Word:
+    known = kinds()
+    # A kind that is not known yet is one that somebody just writes: it has to prove itself.
+    enforced = [item for item in blocking if item.id not in known or known[item.id].enforced]
+    if not blocking:
+        fine = outcome.moved or (brought_back and outcome.arrived)
+        return Word.PASSED if fine else Word.MISS
+    if not enforced:
+        return Word.HARM
+    if outcome.moved:
+        return Word.FALSE_ALARM
+    return Word.BLOCKED if any(shows(item.id, outcome.text) for item in enforced) else Word.WRONG_CAUSE
