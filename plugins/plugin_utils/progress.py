@@ -17,7 +17,10 @@ def line(row: Mapping[str, Any]) -> str:
     label = f"{row['vmid']} {row['name']}".rstrip()
     if state == "idle":
         return f"  {label}  is on {row['node']}; nothing moves it"
-    head = f"  {label}  {row['source']} → {row['target']}"
+    what = f"  {row['disk']}" if row.get("disk") else ""
+    if row.get("doing"):
+        return f"  {label}{what}  {row['doing']} …"
+    head = f"  {label}{what}  {row['source']} → {row['target']}"
     if state == "done":
         pause = row.get("downtime_ms")
         paused = f", paused for {pause} ms" if pause is not None else ""

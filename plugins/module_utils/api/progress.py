@@ -17,6 +17,7 @@ _UNITS = {"B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
 _SIZE = r"(\d+(?:\.\d+)?) ?([KMGTP]?)(?:iB|B)?"
 
 _MIRROR = re.compile(rf"^(?:mirror|drive)-(\S+): transferred {_SIZE} of {_SIZE} \(\d+(?:\.\d+)?%\)(?: in ([\dhms ]+))?")
+_CONVERT = re.compile(rf"^transferred {_SIZE} of {_SIZE} \(")
 _MEMORY = re.compile(rf"^migration active, transferred {_SIZE} of {_SIZE} VM-state(?:, {_SIZE}/s)?")
 _SPEED = re.compile(rf"^average migration speed: {_SIZE}/s - downtime (\d+) ms")
 _STATE = re.compile(rf"^migration completed, transferred {_SIZE} VM-state")
@@ -110,6 +111,10 @@ class Progress:
                 # All disks travel at the same time, so the newest line tells how long they have been at it.
                 self.rate = self.done / seconds
                 return True
+        elif match := _CONVERT.match(text):
+            # A disk that no QEMU has open is copied by qemu-img, which tells neither a rate nor the time.
+            self._disks["copy"] = (_bytes(match[1], match[2]), _bytes(match[3], match[4]))
+            self._enter(Phase.DISKS, *self._disks["copy"])
         elif match := _MEMORY.match(text):
             self._memory = _bytes(match[1], match[2])
             self._enter(Phase.MEMORY, self._memory, _bytes(match[3], match[4]))

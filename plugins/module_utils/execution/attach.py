@@ -16,6 +16,8 @@ from ansible_collections.pve.mobility.plugins.module_utils.api.progress import P
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
 from ansible_collections.pve.mobility.plugins.module_utils.api.upid import Upid
 from ansible_collections.pve.mobility.plugins.module_utils.execution import outcome
+from ansible_collections.pve.mobility.plugins.module_utils.execution.attach_disks import WatchedDisks
+from ansible_collections.pve.mobility.plugins.module_utils.execution.disk_work import DiskWork
 from ansible_collections.pve.mobility.plugins.module_utils.execution.follow import (
     LONGEST,
     Follower,
@@ -25,20 +27,9 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.follow impo
 )
 from ansible_collections.pve.mobility.plugins.module_utils.execution.locate import find_guest, read_resources
 from ansible_collections.pve.mobility.plugins.module_utils.execution.moving import Moving
+from ansible_collections.pve.mobility.plugins.module_utils.execution.progress_row import progress_values
 from ansible_collections.pve.mobility.plugins.module_utils.execution.underway import begun, ha_if_busy, under_way
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest
-
-
-def progress_values(progress: Progress) -> dict[str, Any]:
-    """Progress for results and displays: bytes, bytes/s, seconds."""
-    return {
-        "phase": progress.phase.value,
-        "percent": progress.percent,
-        "done_bytes": progress.done,
-        "total_bytes": progress.total,
-        "rate_bytes_s": int(progress.rate),
-        "eta_s": None if progress.eta is None else round(progress.eta),
-    }
 
 
 @dataclass(slots=True)
@@ -175,7 +166,7 @@ def attach(
 ) -> dict[str, Any]:
     """Look until all is over, or for ``for_seconds``; None waits for the end.
 
-    :param guests: vmids, names, or handles of ``migrate``.
+    :param guests: vmids, names, or handles of ``migrate`` and ``move_disk``.
     """
     watched_tasks = [WatchedTask(session, Upid.parse(text)) for text in upids]
     watched = _watch(session, clock, list(guests))
@@ -208,10 +199,13 @@ def attach(
     }
 
 
-def _watch(session: Session, clock: Clock, wanted: list[Any]) -> list[WatchedGuest | IdleGuest]:
-    watched: list[WatchedGuest | IdleGuest] = []
+def _watch(session: Session, clock: Clock, wanted: list[Any]) -> list[WatchedGuest | WatchedDisks | IdleGuest]:
+    watched: list[WatchedGuest | WatchedDisks | IdleGuest] = []
     seen = None
     for item in wanted:
+        if isinstance(item, Mapping) and DiskWork.is_handle(item):
+            watched.append(WatchedDisks(session, clock, DiskWork.from_dict(item)))
+            continue
         if isinstance(item, Mapping):
             watched.append(WatchedGuest(clock, Follower(session, clock, Moving.from_dict(item))))
             continue

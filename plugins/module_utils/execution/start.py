@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.pve.mobility.plugins.module_utils.api import tasks
@@ -18,6 +19,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.api.session import Se
 from ansible_collections.pve.mobility.plugins.module_utils.api.upid import Upid
 from ansible_collections.pve.mobility.plugins.module_utils.execution.moving import Moving
 from ansible_collections.pve.mobility.plugins.module_utils.execution.request import MoveRequest, print_storage_map
+from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest
 
 LOOK_FOR = 15.0
 """Seconds to look for a task that may have been started by a request without an answer."""
@@ -37,7 +39,8 @@ def start(session: Session, clock: Clock, request: MoveRequest, moving: Moving, 
     try:
         upid = Upid.parse(str(session.post(path, params)))
     except MaybeSent as doubt:
-        upid = _find_started(session, clock, moving, known, doubt)
+        wanted = Wanted(frozenset({"hamigrate", moving.guest.task_type}), known, moving.since)
+        upid = find_started(session, clock, moving.guest, wanted, doubt)
     moving.since = upid.start
     if upid.type == "hamigrate":
         moving.ha, moving.request_task = True, upid.text
@@ -75,32 +78,41 @@ def parameters(request: MoveRequest, moving: Moving) -> dict[str, Any]:
     }
 
 
-def _find_started(session: Session, clock: Clock, moving: Moving, known: frozenset[str], doubt: MaybeSent) -> Upid:
-    """The task that the unanswered request has started, on any host that answers.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """By what a new task is told: its types, UPIDs that were there before, Unix time before which none counts."""
+
+    types: frozenset[str]
+    known: frozenset[str] = frozenset()
+    since: int = 0
+
+
+def find_started(session: Session, clock: Clock, guest: Guest, wanted: Wanted, doubt: MaybeSent) -> Upid:
+    """The task of ``guest`` that the unanswered request has started on its node, on any host that answers.
 
     :raises NodeUnreachable: it cannot be found, so it is not known whether the move was started.
     """
-    wanted = {"hamigrate", moving.guest.task_type}
     deadline = clock.monotonic() + LOOK_FOR
     while True:
         try:
-            for row in tasks.listed(session, moving.source, vmid=moving.vmid, limit=10):
+            for row in tasks.listed(session, guest.node, vmid=guest.vmid, limit=10):
                 upid = Upid.parse(str(row["upid"]))
-                new = upid.text not in known and upid.start >= moving.since
-                if upid.type in wanted and new and _is_own(session, upid):
+                new = upid.text not in wanted.known and upid.start >= wanted.since
+                if upid.type in wanted.types and new and is_own(session, upid):
                     return upid
         except ApiError:
             session.rotate()
         if clock.monotonic() >= deadline:
             raise NodeUnreachable(
-                f"{doubt.message} No task for {moving.label} appeared on {moving.source} in {LOOK_FOR:.0f} s,"
+                f"{doubt.message} No task for {guest.label} appeared on {guest.node} in {LOOK_FOR:.0f} s,"
                 " so the move"
                 " was probably not started: run this again; a move that is under way will be adopted.",
             )
         clock.sleep(LOOK_EVERY)
 
 
-def _is_own(session: Session, upid: Upid) -> bool:
+def is_own(session: Session, upid: Upid) -> bool:
+    """Whether the user of this session has started the task."""
     connection = session.connection
     own = f"{connection.user}!{connection.token_name}" if connection.uses_token else connection.user or "root@pam"
     return upid.user == own
