@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from lab.ha.state import Service
 from tests.agreement.case import Case
 from tests.conformance.client import Cut, Lab
 
@@ -63,6 +64,7 @@ def carry_out(lab: Lab, case: Case, api_node: str) -> Outcome:
         arrived = _until_settled(lab, case)
         said += _logs(lab, case.guest, asked)
         said += [text for when, _node, _daemon, text in cluster.ha.journal if when >= asked]
+        said += [_state(sid, item) for sid, item in cluster.ha.status.services.items() if _is(sid, case.guest)]
         fine = True
     else:
         fine = status == "OK" or status.startswith("WARNINGS")
@@ -103,15 +105,21 @@ def _until_settled(lab: Lab, case: Case) -> bool:
             break
         lab.advance(5.0)
         entry = cluster.guest(case.guest)
-        service = next(
-            (item for sid, item in cluster.ha.status.services.items() if sid.endswith(f":{case.guest}")), None
-        )
+        service = next((item for sid, item in cluster.ha.status.services.items() if _is(sid, case.guest)), None)
         now = (entry.node if entry else None, service and (service.state, service.node, service.cmd))
         arrived = arrived or _there(lab, case)
         busy = service is not None and (service.state not in _AT_REST or service.cmd is not None)
         calm = calm + 5.0 if now == before else 0.0
         before = now
     return arrived
+
+
+def _is(sid: str, vmid: int) -> bool:
+    return sid.partition(":")[2] == str(vmid)
+
+
+def _state(sid: str, service: Service) -> str:
+    return f"at the end {sid} is {service.state} on {service.node}, {'with' if service.cmd else 'without'} a command"
 
 
 def _logs(lab: Lab, vmid: int, since: float) -> list[str]:

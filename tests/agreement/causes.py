@@ -8,18 +8,23 @@ import re
 
 NO_SSH = r"Can't connect to destination address|no answer|No route to host"
 
+NO_WAY_BACK = r"could not get migration ip|could not get IP|failed to get ip"
+WONT_START = r"remote command failed|start failed"
+
 CAUSES: dict[str, str] = {
     "quorum-lost": r"no quorum|not ready",
-    "node-offline": NO_SSH + r"|node not online|not online",
-    "node-maintenance": r"node not online",
+    "node-offline": NO_SSH + r"|not online",
+    "node-maintenance": r"not online",
     "passthrough": r"uses local devices|uses following mapped devices|machine versions older than 10\.1",
     "mapping-missing": r"missing mapped devices|device mapping not found",
-    "storage-not-on-target": r"is not available on node|is disabled|not available",
+    "storage-not-on-target": r"is not available on node|is disabled",
     "local-media": r"local cdrom image|can't migrate local cdrom drive",
     "local-disk": r"without with-local-disks option",
     "replica-missing": r"not a replication target",
     "replica-removal": r"marked for removal",
     "ha-rule": r"negative affinity|cannot migrate resource",
+    "ha-node-affinity": r"migrate service '\S+' to node '\S+' \(running\)|relocate service",
+    "ha-disarmed": r"is freeze on",
 }
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,12 @@ BEFORE_WITH_HA = 240.0
 """The HA manager first puts in order what is not where its rules want it."""
 BROUGHT_BACK = frozenset({"ha-preferred-node"})
 """Warnings that the HA manager will not leave the guest where it was moved to."""
+
+
+_STAMP = re.compile(r"^\d{4}-\d\d-\d\d \S+ |(?<=ERROR: )migration aborted \(.*?\): ")
+_TELLING = re.compile(r"ERROR|HTTP|error|fail|can't|cannot|could not|\[pve\d\]|not |old")
+_VAGUE = re.compile(r"conntrack|migration aborted$|remote command failed|check log")
+_NAMES = re.compile(r"pve\d|(?:tank|shared|local|other):\S+|/\S+")
 
 
 class Word(enum.Enum):
@@ -58,6 +65,13 @@ class Result:
     def bad(self) -> bool:
         return self.word.bad or bool(self.differs)
 
+    @property
+    def cause(self) -> str:
+        """The line that tells why it failed, without times, names of nodes and volumes, to tell failures apart."""
+        lines = [_STAMP.sub("", line) for line in self.outcome.text.splitlines()]
+        told = [line for line in lines if _TELLING.search(line) and not _VAGUE.search(line)]
+        return _NAMES.sub("…", told[0] if told else lines[-1] if lines else "")[:160]
+
     def text(self) -> str:
         said = [f"  {item.id}: {item.message}" for item in self.blocking] or ["  nothing blocks"]
         log = [f"  | {line}" for line in self.outcome.text.splitlines()[-25:]]
@@ -80,6 +94,9 @@ def run(case: Case) -> Result:
     live = guest is not None and guest.type == "qemu" and guest.running and case.mode != "offline"
     differs = foretold.differences(state, case.guest, said)
     told = foretold.foretells(said, case.target, live, case.with_local_disks)
+    if guest is not None and guest.node == case.target:
+        # The HA manager has brought it there already.
+        return Result(case, Word.PASSED, blocking, Outcome(True, True, "there already"), False, differs)
     outcome = carry_out(lab, case, api_node)
     return Result(case, _compare(blocking, outcome, brought_back), blocking, outcome, told, differs)
 

@@ -12,12 +12,13 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.bench import migrate, peers, snapshot
+from tests.bench import migrate, peers, preflight, snapshot
 from tools.area import BUILD
 
 SECTIONS: dict[str, Callable[[], dict[str, float]]] = {
     "migrate": migrate.measure,
     "peers": peers.measure,
+    "preflight": preflight.measure,
     "snapshot": snapshot.measure,
 }
 RESULT = BUILD / "bench.json"
