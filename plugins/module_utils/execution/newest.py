@@ -1,0 +1,94 @@
+# SPDX-FileCopyrightText: 2026 pve.mobility contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Writing cluster-wide files through the newest node, because an older one drops what it does not know.
+
+``/cluster/options`` and ``/storage`` run on the node that takes the request, so the node is chosen by the API host.
+Requests: one a host to choose, and before a write one for the nodes and one a node.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ansible_collections.pve.mobility.plugins.module_utils.api.errors import Invalid, NodeUnreachable, Unsupported
+from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
+from ansible_collections.pve.mobility.plugins.module_utils.model.release import (
+    CommonFile,
+    Release,
+    newest,
+    release_of,
+    text,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """``session``: to the API hosts with the newest release among those that were given."""
+
+    session: Session
+    release: Release
+
+
+def newest_host(session: Session) -> Newest:
+    """Ask every API host for its release; those that are silent are passed over.
+
+    :raises NodeUnreachable: none answers.
+    """
+    hosts = session.connection.hosts
+    if len(hosts) < 2:
+        return Newest(session, _known(session, session.host))
+    found: dict[str, Release] = {}
+    silent: NodeUnreachable | None = None
+    for host in hosts:
+        try:
+            found[host] = _known(Session(replace(session.connection, hosts=(host,))), host)
+        except NodeUnreachable as error:
+            silent = error
+    best = newest(found.values())
+    if best is None:
+        raise silent or NodeUnreachable("No API host answers: check api_host.")
+    kept = tuple(host for host in hosts if found.get(host) == best)
+    return Newest(Session(replace(session.connection, hosts=kept)), best)
+
+
+def _known(session: Session, host: str) -> Release:
+    release = release_of(session.get("/version"))
+    if release is None:
+        raise Invalid(f"{host} does not say which release of Proxmox VE it runs: check api_host and api_port.")
+    return release
+
+
+def node_releases(session: Session) -> dict[str, Release]:
+    """Release of every node that is online."""
+    found: dict[str, Release] = {}
+    for row in session.get("/nodes") or ():
+        if row.get("status") == "online":
+            name = str(row["node"])
+            release = release_of(session.get(f"/nodes/{name}/version"))
+            if release is not None:
+                found[name] = release
+    return found
+
+
+def refuse_if_keys_would_be_lost(writer: Newest, file: CommonFile) -> dict[str, Release]:
+    """:return: releases of the nodes that are online.
+
+    :raises Unsupported: the API host would drop from the file what newer nodes have in it.
+    """
+    releases = node_releases(writer.session)
+    newer = sorted(name for name, release in releases.items() if file.loses(writer.release, release))
+    if newer:
+        raise Unsupported(
+            f"The API host {writer.session.host} runs {text(writer.release)} and would drop from {file.name} what only"
+            f" {_listed(newer, releases)} can read: add the address of such a node to api_host. Nothing was"
+            " changed.",
+            nodes=newer,
+            release=text(writer.release),
+        )
+    return releases
+
+
+def _listed(names: list[str], releases: dict[str, Release]) -> str:
+    shown = ", ".join(f"{name} ({text(releases[name])})" for name in names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

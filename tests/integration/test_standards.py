@@ -1,0 +1,172 @@
+# SPDX-FileCopyrightText: 2026 pve.mobility contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Standards of a cluster: options of the datacenter, ZFS storages, migration networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.bench.adhoc import Cost, call
+from tests.integration.harness import HERE, Lab, play, running_lab
+
+KEEPER = {"secret": "11111111-2222-4333-8444-777777777777", "privsep": False}
+BLIND = {"secret": "11111111-2222-4333-8444-888888888888", "privsep": False}
+
+
+def nics(number: int, **more: Any) -> dict[str, Any]:
+    return {
+        "eno1": {},
+        "eno2": {"mtu": 9000},
+        "vmbr0": {"address": f"10.0.0.1{number}/24", "ports": ["eno1"]},
+        "vmbr1": {"address": f"10.10.0.{number}/24", "ports": ["eno2"], "mtu": 9000},
+        "vmbr2": {"address": f"10.20.0.{number}/24"},
+        **more,
+    }
+
+
+CLUSTER: dict[str, Any] = {
+    "name": "standards",
+    "nodes": {
+        "pve1": {"network": nics(1, vmbr3="10.30.0.1/24", eno4="10.40.0.1/24")},
+        "pve2": {"network": nics(2, vmbr3="10.30.0.2/24", eno4="10.40.0.2/24", eno5="10.40.0.102/24")},
+        "pve3": {"network": nics(3, vmbr3={"address": "10.30.0.3/24", "active": False}, eno4="10.40.0.3/24")},
+    },
+    "storages": {"tank": {"type": "zfspool", "pool": "tank", "size": "1T"}},
+    "datacenter": {
+        "migration": {"type": "secure", "network": "10.20.0.0/24"},
+        "replication": {"type": "secure", "network": "10.20.0.0/24"},
+        "bwlimit": {"migration": 512000},
+        "crs": {"ha": "static"},
+        "max_workers": 3,
+        "keyboard": "de",
+        "description": "Kept by hand",
+    },
+    "users": {
+        "keeper@pve": {"tokens": {"t": KEEPER}},
+        "blind@pve": {"tokens": {"t": BLIND}},
+    },
+    "roles": {"Keeper": ["Sys.Audit", "Sys.Modify", "SDN.Audit"], "Blind": ["Sys.Modify"]},
+    "acl": [
+        {"path": "/", "who": "keeper@pve", "role": "Keeper"},
+        {"path": "/", "who": "blind@pve", "role": "Blind"},
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with running_lab(CLUSTER, speed=20) as running:
+        yield running
+
+
+def options(lab: Lab, **wanted: Any) -> Cost:
+    return call(lab, "pve.mobility.cluster_options", wanted)
+
+
+def token(user: str, secret: dict[str, Any]) -> dict[str, str]:
+    return {"api_user": user, "api_token_id": "t", "api_token_secret": secret["secret"]}
+
+
+def test_options_are_set_kept_removed_and_refused(lab: Lab) -> None:
+    outcome = play(
+        HERE / "playbooks/cluster_options.yml",
+        lab,
+        variables={"fast_network": "10.10.0.0/24"},
+        environment=environment(lab, "keeper@pve", KEEPER),
+    )
+    assert outcome.code == 0, outcome.text
+    assert "+migration: type=secure,network=10.10.0.0/24" in outcome
+    left = lab.api("/cluster/options")
+    assert (left["keyboard"], left["description"].strip()) == ("de", "Kept by hand")
+
+
+def environment(lab: Lab, user: str, secret: dict[str, Any]) -> dict[str, str]:
+    """Exactly the privileges that the documentation names."""
+    return {"PROXMOX_USER": user, "PROXMOX_TOKEN_ID": "t", "PROXMOX_TOKEN_SECRET": secret["secret"]}
+
+
+def test_missing_privileges_are_named(lab: Lab) -> None:
+    unseen = options(lab, max_workers=7, **token("blind@pve", BLIND)).result
+    assert unseen["failure"]["kind"] == "permission"
+    assert "Sys.Audit on /" in unseen["msg"]
+    assert "max_workers" not in lab.api("/cluster/options")
+
+
+def test_nothing_to_do_costs_little(lab: Lab) -> None:
+    """One request a host to find the newest, and one to read."""
+    cost = options(lab, migration={"type": "secure"})
+    assert cost.result["changed"] is False
+    assert cost.requests == len(lab.info["hosts"]) + 1
+
+
+def test_a_write_by_somebody_else_is_noticed(lab: Lab) -> None:
+    """The answer is lost, and meanwhile the file says something else."""
+    fault = {"match": {"method": "PUT", "path": "/cluster/options", "count": 1}, "effect": {"cut": "before"}}
+    lab.control("POST", "/fault", fault)
+    lost = options(lab, max_workers=5).result
+    assert lost["failure"]["kind"] == "node_unreachable"
+    assert "max_workers" not in lab.api("/cluster/options")
+    lab.control("POST", "/fault", {**fault, "effect": {"cut": "after"}})
+    assert options(lab, max_workers=5).result["changed"] is True, "it was written, only the answer was lost"
+    assert lab.api("/cluster/options")["max_workers"] == "5"
+
+
+MIXED: dict[str, Any] = {
+    "name": "mixed",
+    "nodes": {"old": {"release": "8.4"}, "new": {"release": "9.2"}, "mid": {"release": "9.1"}},
+    "storages": {"vg": {"type": "lvm", "vgname": "vg", "snapshot-as-volume-chain": 1, "size": "1T"}},
+    "datacenter": {"replication": {"type": "secure"}, "crs": {"ha": "dynamic"}, "max_workers": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def mixed() -> Iterator[Lab]:
+    with running_lab(MIXED, speed=20) as running:
+        yield running
+
+
+def newest(mixed: Lab) -> Lab:
+    """The same lab, seen through the node that can read everything."""
+    host = mixed.info["hosts"][list(MIXED["nodes"]).index("new")]
+    return replace(mixed, info={**mixed.info, "url": f"https://{host}"})
+
+
+def test_an_older_api_host_alone_is_refused(mixed: Lab) -> None:
+    for name in ("old", "mid"):
+        host = mixed.info["hosts"][list(MIXED["nodes"]).index(name)]
+        refused = options(mixed, max_workers=3, api_host=[host]).result
+        assert refused["failure"]["kind"] == "unsupported", refused
+        assert "new (9.2) can read: add the address of such a node to api_host" in refused["msg"]
+    hidden = options(mixed, absent=["replication"], api_host=[mixed.info["hosts"][0]]).result
+    assert hidden["failure"]["kind"] == "unsupported", "through an old host it only looks absent"
+    assert mixed.writes() == []
+
+
+def test_the_newest_of_the_hosts_is_written_through(mixed: Lab) -> None:
+    done = options(mixed, max_workers=3).result
+    assert done["changed"] is True
+    assert done["through"]["release"] == "9.2"
+    left = newest(mixed).api("/cluster/options")
+    assert (left["max_workers"], left["replication"]["type"], left["crs"]["ha"]) == ("3", "secure", "dynamic")
+
+
+def test_what_older_nodes_will_forget_is_said(mixed: Lab) -> None:
+    warned = options(mixed, replication={"type": "insecure"}).result
+    assert warned["changed"] is True
+    assert [(item["id"], item["evidence"].get("nodes", [])) for item in warned["findings"]] == [
+        ("network-insecure", []),
+        ("options-forgotten", ["old"]),
+    ]
+
+
+def test_without_quorum_nothing_is_written(mixed: Lab) -> None:
+    for name in ("old", "mid"):
+        mixed.control("POST", "/node", {"node": name, "action": "power-off"})
+    mixed.control("POST", "/advance", {"seconds": 120})
+    refused = options(mixed, max_workers=9).result
+    assert refused["failure"]["kind"] == "no_quorum"
+    assert newest(mixed).api("/cluster/options")["max_workers"] == "3"
