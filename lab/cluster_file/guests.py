@@ -189,12 +189,12 @@ class GuestReader:
                                             config.snapshots.items())]  # fmt: skip
         for label, section in sections:
             for key, value in section.items():
-                if is_disk(guest.type, key) or key == "vmstate":
+                if is_disk(guest.type, key) or key in {"vmstate", "hookscript"}:
                     place = f"{where}.{key}{label}"
                     volume = self._disks.ensure(place, guest.node.name, guest.type, guest.vmid, value)
-                    if volume is not None and not label:
+                    if volume is not None and not label and key != "hookscript":
                         guest.volumes[key] = value.partition(":")[0], volume
-                    if volume is not None and label and key != "vmstate" and volume.vmid is not None:
+                    if volume is not None and label and is_disk(guest.type, key) and volume.vmid is not None:
                         name = label.rpartition(" ")[2]
                         created = float(section.get("snaptime", self._cluster.engine.epoch))
                         self._disks.snapshot(volume, name, created)

@@ -123,6 +123,8 @@ class Disks:
         options = parse_property_string(value)
         if name.startswith(("iso/", "vztmpl/")):
             content, fmt, size = name.partition("/")[0], name.rpartition(".")[2], 700 * 2**20
+        elif name.startswith("snippets/"):
+            content, fmt, size = "snippets", "snippet", 4096
         else:
             content = "rootdir" if type == "lxc" else "images"
             fmt = self._format_of_name(name, kind)
@@ -133,7 +135,7 @@ class Disks:
             except ValueError as error:
                 fail(where, str(error))
         owner = _VOLUME_NAME.search(name.rpartition("/")[2])
-        used = size if content == "iso" else int(size * FILL)
+        used = size if content in {"iso", "snippets"} else int(size * FILL)
         parent = name.rpartition("/")[0] if re.search(r"base(?:vol)?-\d+-", name.rpartition("/")[0]) else None
         volume = Volume(name, content, fmt, size, used, int(owner[2]) if owner else None, parent=parent)
         self.put(where, storage, node, volume)

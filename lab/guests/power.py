@@ -14,6 +14,7 @@ from lab.guests.start import StartFailure, check_start, launch, running_machine
 from lab.pve.formats import GuestConfig
 from lab.pve.node import Node
 from lab.pve.pmxcfs import VmEntry
+from lab.pve.storage_status import activate
 from lab.sim.engine import Sim
 
 if TYPE_CHECKING:
@@ -149,15 +150,20 @@ def start_ct(cluster: Cluster, node: Node, vmid: int, task: Task, *, skiplock: b
 def boot_ct(cluster: Cluster, node: Node, entry: VmEntry, config: GuestConfig, task: Task) -> Sim:
     """The time a container takes to start, and what keeps it from starting.
 
-    :raises Die: a bridge or a volume is missing on the node.
+    :raises Die: a bridge, a volume or the hook script is missing on the node.
     """
     from lab.guests.drives import drives
-    from lab.guests.start import bridges, net_bridges
+    from lab.guests.start import bridges, check_hookscript, net_bridges
 
     yield cluster.engine.sleep(START_SECONDS["lxc"])
+    try:
+        check_hookscript(cluster, node, entry.vmid, config)
+    except StartFailure as failure:
+        task.log(failure.reason)
+        raise Die(f"startup for container '{entry.vmid}' failed") from failure
     for drive in drives(config.current, "lxc"):
         if drive.storage is not None:
-            cluster.storages.check_available(drive.storage, node.name)
+            activate(cluster, drive.storage, node.name)
             if cluster.storages.find(drive.volid, node.name) is None:
                 raise Die(f"volume '{drive.volid}' does not exist")
     for bridge in net_bridges(config).values():

@@ -15,6 +15,7 @@ from lab.pve.mapping import parse_mappings
 from lab.pve.node import Node, Running
 from lab.pve.pvestatd import guest_memory, memory_used
 from lab.pve.releases import machines, profile
+from lab.pve.storage_status import activate
 
 if TYPE_CHECKING:
     from lab.pve.cluster import Cluster
@@ -75,12 +76,24 @@ def check_start(cluster: Cluster, node: Node, vmid: int, config: GuestConfig, ma
     :param machine: the version it is to run as.
     :raises StartFailure: with the lines that precede the error.
     """
+    check_hookscript(cluster, node, vmid, config)
     _machine(node, machine)
     _volumes(cluster, node, config)
     _devices(cluster, node, config)
     _bridges(cluster, node, vmid, config)
+    _cpus(node, config)
     _cpu(node, config)
     _memory(cluster, node, vmid, config)
+
+
+def check_hookscript(cluster: Cluster, node: Node, vmid: int, config: GuestConfig) -> None:
+    """It is run before the start, so it must be there (pve-guest-common GuestHelpers.pm:exec_hookscript)."""
+    script = config.current.get("hookscript")
+    if script and (
+        cluster.storages.find(script, node.name) is None
+        or not cluster.storages.active(script.partition(":")[0], node.name)
+    ):
+        raise StartFailure(f"hookscript error for {vmid} on pre-start: script '{script}' does not exist")
 
 
 def _machine(node: Node, machine: str) -> None:
@@ -104,7 +117,7 @@ def _volumes(cluster: Cluster, node: Node, config: GuestConfig) -> None:
     for drive in drives(config.current):
         if drive.storage is None:
             continue
-        storages.check_available(drive.storage, node.name)
+        activate(cluster, drive.storage, node.name)
         if storages.find(drive.volid, node.name) is None:
             raise StartFailure(f"volume '{drive.volid}' does not exist")
 
@@ -163,6 +176,13 @@ def net_bridges(config: GuestConfig) -> dict[str, str]:
             if bridge:
                 found[key] = bridge
     return found
+
+
+def _cpus(node: Node, config: GuestConfig) -> None:
+    """qemu-server QemuServer.pm:config_to_command."""
+    most = int(config.current.get("sockets", "1")) * int(config.current.get("cores", "1"))
+    if most > node.cpu.cpus:
+        raise StartFailure(f"MAX {node.cpu.cpus} vcpus allowed per VM on this node")
 
 
 def _cpu(node: Node, config: GuestConfig) -> None:

@@ -12,6 +12,8 @@ from tests.conformance.client import Lab
 
 VM = "/nodes/pve1/qemu/100/status"
 CT = "/nodes/pve1/lxc/200/status"
+TANK = {"type": "zfspool", "pool": "tank", "content": ["images", "rootdir"]}
+NAS = {"type": "nfs", "server": "10.0.0.5", "export": "/pve", "content": ["images", "snippets"]}
 QEMU_EXITED = "start failed: QEMU exited with code 1"
 
 
@@ -20,8 +22,7 @@ def _lab(vm: dict[str, Any] | None = None, **more: Any) -> Lab:
         100: {"node": "pve1", "memory": 512, "disk": "tank:4G", "running": False, **(vm or {})},
         200: {"node": "pve1", "type": "ct", "memory": 512, "rootfs": "tank:4G", "running": False},
     }
-    storages = {"tank": {"type": "zfspool", "pool": "tank", "content": ["images", "rootdir"]}}
-    return Lab.from_dict({"nodes": {"pve1": {}, "pve2": {}}, "storages": storages, "guests": guests, **more})
+    return Lab.from_dict({"nodes": {"pve1": {}, "pve2": {}}, "storages": {"tank": TANK}, "guests": guests, **more})
 
 
 def _log(lab: Lab, upid: str) -> list[str]:
@@ -89,6 +90,24 @@ def test_containers_are_refused_at_once_where_vms_fail_later() -> None:
             "is too old to run machine type",
         ),
         ({"memory": "2T"}, {}, QEMU_EXITED, "Cannot allocate memory"),
+        (
+            {"cores": 4, "sockets": 2},
+            {"nodes": {"pve1": {"cpu": "core-i5-8500"}, "pve2": {}}},
+            "MAX 6 vcpus allowed per VM on this node",
+            "MAX 6 vcpus",
+        ),
+        (
+            {"disk": "nas:4G"},
+            {"storages": {"tank": TANK, "nas": {**NAS, "per_node": {"pve1": {"online": False}}}}},
+            "storage 'nas' is not online",
+            "is not online",
+        ),
+        (
+            {"hookscript": "nas:snippets/hook.pl"},
+            {"storages": {"tank": TANK, "nas": {**NAS, "per_node": {"pve1": {"online": False}}}}},
+            "hookscript error for 100 on pre-start: script 'nas:snippets/hook.pl' does not exist",
+            "hookscript error",
+        ),
     ],
 )
 def test_what_the_node_lacks_keeps_a_vm_from_starting(
