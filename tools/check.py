@@ -123,7 +123,7 @@ def _lint() -> Iterator[Step]:
 
 
 def _unit() -> Iterator[Step]:
-    for name in ("unit", "conformance", "lab", "integration"):
+    for name in ("unit", "conformance", "lab", "agreement", "integration"):
         yield _pytest(f"pytest tests/{name}", name)
 
 

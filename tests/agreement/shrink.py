@@ -54,7 +54,7 @@ def _smaller(case: Case) -> Iterator[Case]:
         yield replace(case, with_local_disks=True)
     needed = {("guests",), ("guests", case.guest), ("nodes",), ("nodes", case.target)}
     for path in _paths(case.cluster):
-        if (path[:2] == ("guests", case.guest) and len(path) == 2) or path == ("nodes", case.target):
+        if path in needed:
             continue
         cluster = copy.deepcopy(case.cluster)
         inner = cluster

@@ -66,6 +66,13 @@ def cpu_type(world: World) -> str | None:
     return f"cpu {world.subject['cpu']}"
 
 
+def many_cores(world: World) -> str:
+    world.cluster["nodes"][world.target]["cpu"] = world.pick("core-i5-8500", "n100")
+    world.cluster["nodes"][world.source]["cpu"] = "xeon-gold-6338"
+    world.subject.update({"cores": world.pick(4, 6, 8)} | ({"sockets": world.pick(1, 2)} if world.is_vm else {}))
+    return f"{world.subject['cores']} cores"
+
+
 def little_memory(world: World) -> str:
     world.cluster["nodes"][world.target]["memory"] = world.pick("2G", "4G", "8G")
     world.subject["memory"] = world.pick("4G", "6G", "12G")
@@ -129,6 +136,6 @@ def limited(world: World) -> str:
 
 TWISTS = [
     target_gone, source_gone, another_node_gone, mixed_releases, mixed_releases, started_on_old_qemu, fixed_machine,
-    other_processor, cpu_type, cpu_type, little_memory, busy_target, bridge_missing, vnet, migration_network,
-    migration_network, insecure, limited,
+    other_processor, cpu_type, cpu_type, many_cores, little_memory, busy_target, bridge_missing, vnet,
+    migration_network, migration_network, insecure, limited,
 ]  # fmt: skip
