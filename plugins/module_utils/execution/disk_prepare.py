@@ -44,7 +44,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.orphans imp
     snapshot_configs,
     volids,
 )
-from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest
+from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest, Resources
 from ansible_collections.pve.mobility.plugins.module_utils.model.disk import Disk, DiskKind
 from ansible_collections.pve.mobility.plugins.module_utils.model.disk_move import (
     DiskMove,
@@ -89,12 +89,13 @@ def is_there(disk: Disk, storage: str, form: str | None) -> bool:
     return disk.storage == storage and form in (None, disk.format)
 
 
-def decide_disks(session: Session, request: DiskRequest, clock: Clock) -> DiskDecision:
+def decide_disks(session: Session, request: DiskRequest, clock: Clock, seen: Resources | None = None) -> DiskDecision:
     """Read and judge; sends no write.
 
+    :param seen: the list of guests, if it was read just now.
     :raises MobilityError: when it cannot or must not happen, with what is known of the guest.
     """
-    seen = read_resources(session)
+    seen = seen or read_resources(session)
     guest = find_guest(seen, request.guest)
     home = seen.node(guest.node)
     try:
