@@ -148,6 +148,13 @@ class Storages:
     def contents(self, storage: str) -> set[str]:
         return set(split_list(self.definition(storage).values.get("content")))
 
+    def formats(self, storage: str) -> tuple[str, ...]:
+        """Formats that its volumes may have (Plugin.pm:get_formats); LVM has qcow2 only for chains of snapshots."""
+        section = self.definition(storage)
+        if section.type == "lvm" and section.values.get("snapshot-as-volume-chain") != "1":
+            return ("raw",)
+        return storage_type(section.type).formats
+
     def nodes(self, storage: str) -> set[str] | None:
         """The nodes a definition is limited to, None for all."""
         text = self.definition(storage).values.get("nodes")

@@ -67,6 +67,7 @@ def _type(
 
 
 _FILE_FORMATS = ("qcow2", "raw", "subvol", "vmdk")
+_NET_FORMATS = ("qcow2", "raw", "vmdk")
 _FILE_CONTENT = ("images", "rootdir", "vztmpl", "iso", "backup", "snippets", "none", "import")
 
 TYPES: dict[str, StorageType] = {
@@ -76,16 +77,16 @@ TYPES: dict[str, StorageType] = {
               files=True),
         _type("btrfs", _FILE_CONTENT, "path", "nocow", formats=("raw", "subvol"), files=True, without="bwlimit"),
         _type("nfs", _FILE_CONTENT, "path server export snapshot-as-volume-chain", "options",
-              required="server export", default=("images",), formats=_FILE_FORMATS, files=True, shared=True,
+              required="server export", default=("images",), formats=_NET_FORMATS, files=True, shared=True,
               without="shared"),
         _type("cifs", _FILE_CONTENT, "path server share snapshot-as-volume-chain",
               "username password domain smbversion subdir options", required="server share", default=("images",),
-              formats=_FILE_FORMATS, files=True, shared=True, without="shared"),
+              formats=_NET_FORMATS, files=True, shared=True, without="shared"),
         _type("cephfs", ("vztmpl", "iso", "backup", "snippets", "none", "import"), "path",
               "monhost username keyring fuse subdir fs-name", required="", default=("backup",), files=True,
               shared=True, without="shared format preallocation snapshot-as-volume-chain"),
         _type("glusterfs", _FILE_CONTENT, "path server volume", "server2 transport", required="volume",
-              default=("images",), formats=_FILE_FORMATS, files=True, shared=True, until=(9, 0), without="shared"),
+              default=("images",), formats=_NET_FORMATS, files=True, shared=True, until=(9, 0), without="shared"),
         _type("zfspool", _DISK, "pool", "blocksize sparse mountpoint", formats=("raw", "subvol"), without="shared"),
         _type("lvm", _DISK, "vgname base",
               "saferemove saferemove_throughput saferemove-stepsize tagged_only snapshot-as-volume-chain",

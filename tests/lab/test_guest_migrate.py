@@ -298,6 +298,19 @@ def test_what_blocks_a_live_migration(guest: dict[str, Any], reason: str) -> Non
     assert (where(lab), lock(lab)) == ("pve1", None)
 
 
+@pytest.mark.parametrize(("disk", "to", "why"), [
+    ("disks:4G,format=qcow2", "thin", "unsupported format 'qcow2' for storage type lvmthin"),
+    ("disks:4G,format=raw", "zfs", "cannot migrate from storage type 'dir' to 'zfspool'"),
+    ("disks:4G,format=raw", "thin", None),
+])  # fmt: skip
+def test_formats_that_a_storage_does_not_have(disk: str, to: str, why: str | None) -> None:
+    disks = {"disks": {"type": "dir", "path": "/srv/disks", "content": ["images"]}}
+    lab = make({"scsi0": disk, "running": False}, storages=STORAGES | disks)
+    status, lines = finish(lab, targetstorage=to)
+    assert status == ("migration aborted" if why else "OK")
+    assert why is None or any(why in line for line in lines)
+
+
 def test_storage_types_that_do_not_fit_together() -> None:
     lab = make({"scsi0": "zfs:4G", "running": False})
     status, lines = finish(lab, targetstorage="thin")

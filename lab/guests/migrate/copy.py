@@ -67,6 +67,8 @@ class Copy:
         volume = storages.find(self.volid, source)
         if volume is None:
             raise Die(f"volume '{self.volid}' does not exist")
+        if kind != other and volume.format not in storages.formats(self.storage):
+            raise Die(f"unsupported format '{volume.format}' for storage type {other}")
         stream = stream_format(kind, other, volume, self.with_snapshots)
         if stream is None:
             raise Die(f"cannot migrate from storage type '{kind}' to '{other}'")

@@ -14,7 +14,6 @@ from lab.guests.power import checked_start
 from lab.guests.start import launch
 from lab.pve.node import Running
 from lab.pve.storage import Volume
-from lab.pve.storage_types import storage_type
 from lab.sim.engine import Sim
 
 if TYPE_CHECKING:
@@ -115,9 +114,12 @@ class Target:
                 raise Die(f"volume '{item.volid}' does not exist")
             return found
         definition = storages.check_available(item.storage, m.target.name)
-        kind = storage_type(definition.type)
         wanted = item.volume.format
-        fmt = wanted if wanted in kind.formats and wanted != "subvol" else definition.values.get("format", "raw")
+        fmt = (
+            wanted
+            if wanted in storages.formats(item.storage) and wanted != "subvol"
+            else definition.values.get("format", "raw")
+        )
         sparse = definition.type == "zfspool" and definition.values.get("sparse") == "1"
         used = item.volume.used if sparse else item.volume.size
         name = storages.free_name(item.storage, m.target.name, m.vmid, fmt)
