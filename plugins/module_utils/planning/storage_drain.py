@@ -200,6 +200,8 @@ class _Placing:
         if held:
             names = ", ".join(held)
             return Stays(item, f"{what} is held by snapshots ({names})", f"delete these snapshots: {names}")
+        if disk.kind is DiskKind.CDROM:
+            return Stays(item, f"{what} is a CD drive, and Proxmox VE moves no media", f"eject it ({disk.key}: none)")
         if disk.kind is DiskKind.VMSTATE:
             return Stays(item, f"{what} is the memory of a VM that hibernates", "resume the VM")
         if disk.kind is DiskKind.UNUSED and guest.type == "lxc":
