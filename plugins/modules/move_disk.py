@@ -83,7 +83,10 @@ options:
         privileges.
     type: int
   allow_stop:
-    description: Shut down a container that runs, move its volumes, and start it again, also after a failure.
+    description:
+      - Shut down a container that runs, move its volumes, and start it again, also after a failure.
+      - A container that this user has shut down just before a move, or within the last quarter of an hour while volumes
+        have yet to move, counts as stopped by a run that was interrupted, and is started at the end.
     type: bool
     default: false
   stop_timeout:

@@ -307,18 +307,44 @@ def test_a_running_container_is_stopped_and_started_when_that_is_allowed() -> No
     assert not work(decide(cluster(CT, "lxc"), "rootfs", allow_stop=True)).restart
 
 
+STOPPED_AT = 0x6B03AB00
+
+
+def stopped(user: str = "root@pam", moved_after: int | None = None) -> list[dict[str, Any]]:
+    """The newest tasks of a container that was shut down, and perhaps moved so many seconds later."""
+    stop = f"UPID:pve1:00000BB0:0003C640:{STOPPED_AT - 4:08X}:vzshutdown:100:{user}:"
+    rows = [{"upid": stop, "type": "vzshutdown", "status": "OK", "endtime": STOPPED_AT}]
+    if moved_after is not None:
+        move = f"UPID:pve1:00000BB1:0003C646:{STOPPED_AT + moved_after:08X}:move_volume:100:root@pam:"
+        rows.insert(0, {"upid": move, "type": "move_volume", "status": "OK", "endtime": STOPPED_AT + 100})
+    return rows
+
+
 @pytest.mark.parametrize(
-    ("user", "gap", "restart"), [("root@pam", 5, True), ("root@pam", 900, False), ("other@pam", 5, False)]
+    ("rows", "minutes_ago", "restart"),
+    [
+        (stopped(moved_after=5), 0, True),
+        (stopped(moved_after=900), 0, False),
+        (stopped("other@pam", moved_after=5), 0, False),
+        (stopped(), 5, True),
+        (stopped(), 20, False),
+        ([], 0, False),
+    ],
 )
-def test_a_container_that_an_interrupted_run_has_stopped_is_started_again(user: str, gap: int, restart: bool) -> None:
-    stopped_at = 0x6B03ABA2 - gap
-    stop = f"UPID:pve1:00000BB0:0003C640:{stopped_at - 4:08X}:vzshutdown:100:{user}:"
-    rows = [
-        {"upid": CT_UPID, "type": "move_volume", "status": "OK", "endtime": 0x6B03ABA2 + 60},
-        {"upid": stop, "type": "vzshutdown", "status": "OK", "endtime": stopped_at},
-    ]
-    decision = decide(cluster(CT, "lxc", **{"/nodes/pve1/tasks": rows}), "rootfs", allow_stop=True)
-    assert work(decision).restart is restart
+def test_a_container_that_an_interrupted_run_has_stopped_is_started_again(
+    rows: list[dict[str, Any]], minutes_ago: int, restart: bool
+) -> None:
+    now = {"/nodes/pve1/tasks": rows, "/nodes/pve1/time": {"time": STOPPED_AT + 60 * minutes_ago}}
+    assert work(decide(cluster(CT, "lxc", **now), "rootfs", allow_stop=True)).restart is restart
+
+
+def test_a_container_whose_volumes_are_all_there_is_started_when_a_run_was_broken_off_just_before() -> None:
+    there = {"/nodes/pve1/tasks": stopped(moved_after=5)}
+    decided = work(decide(cluster(CT, "lxc", **there), "rootfs", storage="nfs", allow_stop=True))
+    assert (decided.phase, decided.steps) == ("start", [])
+    # Somebody who stops it later means it.
+    later = {"/nodes/pve1/tasks": stopped(), "/nodes/pve1/time": {"time": STOPPED_AT}}
+    assert decide(cluster(CT, "lxc", **later), "rootfs", storage="nfs", allow_stop=True).work is None
 
 
 def test_the_handle_survives_another_process() -> None:

@@ -122,6 +122,7 @@ def _decide(session: Session, request: DiskRequest, clock: Clock, guest: Guest) 
     to_move = [disk for disk in disks if disk not in there]
     decision = DiskDecision(guest, config, request, there)
     if not to_move:
+        decision.work = _left_stopped(session, request, guest, config)
         if request.preflight != "skip":
             decision.orphans = _anywhere(session, guest, config)
         return decision
@@ -196,8 +197,20 @@ def _power(
         work.restart = True
         if work.phase == "move":
             work.phase = "stop"
-    elif request.allow_stop and was_stopped(session, rows):
+    elif request.allow_stop and was_stopped(session, guest, rows, unmoved=True):
         work.restart = True
+
+
+def _left_stopped(session: Session, request: DiskRequest, guest: Guest, config: GuestConfig) -> DiskWork | None:
+    """The work that is left when a run was interrupted just before it would have started a container again."""
+    if guest.type != "lxc" or not request.allow_stop or config.lock is not None or _running(session, guest):
+        return None
+    rows, upid = running_move(session, guest)
+    if upid is not None or not was_stopped(session, guest, rows, unmoved=False):
+        return None
+    work = _work(request, guest, config, ())
+    work.restart, work.phase = True, "start"
+    return work
 
 
 def _running(session: Session, guest: Guest) -> bool:

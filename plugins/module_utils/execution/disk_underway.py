@@ -22,6 +22,8 @@ MOVE_TASKS = frozenset({"qmmove", "move_volume"})
 STOP_TASKS = frozenset({"vzshutdown", "hashutdown", "hastop", "vzstop"})
 AT_ONCE = 60
 """Seconds between the end of a stop and the start of a move that were made by one run."""
+LATELY = 900
+"""Seconds for which a stop without a move after it may be that of an interrupted run."""
 
 _COPYING = re.compile(r"^copying volume '([^']+)' from current storage '[^']+' to target storage '([^']+)'")
 _CLONE = re.compile(r"^create full clone of drive (\w+) \(")
@@ -84,10 +86,11 @@ def take_up(session: Session, work: DiskWork, upid: Upid) -> None:
     work.foreign, work.phase = upid.text, "foreign"
 
 
-def was_stopped(session: Session, rows: Sequence[Mapping[str, Any]]) -> bool:
+def was_stopped(session: Session, guest: Guest, rows: Sequence[Mapping[str, Any]], *, unmoved: bool) -> bool:
     """Whether a run that was interrupted has stopped the container: this user stopped it and moved at once.
 
-    :param rows: the container's newest tasks, newest first.
+    :param rows: the container's newest tasks, newest first. :param unmoved: volumes have yet to move, so that a stop of
+        the last quarter of an hour without any move after it may be that of a run that came no further.
     """
     moved_at: int | None = None
     for row in rows:
@@ -95,12 +98,10 @@ def was_stopped(session: Session, rows: Sequence[Mapping[str, Any]]) -> bool:
         if upid.type in MOVE_TASKS:
             moved_at = upid.start
             continue
-        ended = row.get("endtime")
-        return (
-            upid.type in STOP_TASKS
-            and is_own(session, upid)
-            and moved_at is not None
-            and ended is not None
-            and moved_at - int(ended) <= AT_ONCE
-        )
+        ended = int(row.get("endtime") or 0)
+        if upid.type not in STOP_TASKS or not ended or not is_own(session, upid):
+            return False
+        if moved_at is not None:
+            return moved_at - ended <= AT_ONCE
+        return unmoved and int(session.get(f"/nodes/{guest.node}/time")["time"]) - ended <= LATELY
     return False

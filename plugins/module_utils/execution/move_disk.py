@@ -79,7 +79,7 @@ def finish(mover: DiskMover) -> dict[str, Any]:
     config = mover.config()
     left = disk_outcome.left_behind(mover.session, work, config)
     return {
-        "changed": bool(work.moves),
+        "changed": bool(work.moves) or work.restart,
         "moves": work.moves,
         "restarted": work.restart,
         **_kept(work.guest, config, left, work.warnings),
