@@ -203,13 +203,16 @@ def _power(
 
 def _left_stopped(session: Session, request: DiskRequest, guest: Guest, config: GuestConfig) -> DiskWork | None:
     """The work that is left when a run was interrupted just before it would have started a container again."""
-    if guest.type != "lxc" or not request.allow_stop or config.lock is not None or _running(session, guest):
+    if guest.type != "lxc" or not request.allow_stop or _running(session, guest):
         return None
     rows, upid = running_move(session, guest)
-    if upid is not None or not was_stopped(session, guest, rows, unmoved=False):
+    if (upid is None and config.lock is not None) or not was_stopped(session, guest, rows, unmoved=False):
         return None
     work = _work(request, guest, config, ())
     work.restart, work.phase = True, "start"
+    if upid is not None:
+        # The volume is where it should be, but its source is still being freed.
+        work.foreign, work.phase = upid.text, "foreign"
     return work
 
 
@@ -320,6 +323,10 @@ def _anywhere(session: Session, guest: Guest, config: GuestConfig) -> Orphans:
     try:
         known = places(session.get(f"/nodes/{guest.node}/storage"), ())
         holding = [item.id for item in known.values() if item.active and item.content & {"images", "rootdir"}]
-        return find_orphans(session, guest, config, holding)
+        found = find_orphans(session, guest, config, holding)
+        if found.volumes and running_move(session, guest)[1] is not None:
+            # One of them may be the source that is being freed just now.
+            return Orphans((), found.unseen)
+        return found
     except ApiError:
         return Orphans()
