@@ -12,10 +12,11 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.bench import migrate, peers, preflight, snapshot
+from tests.bench import disks, migrate, peers, preflight, snapshot
 from tools.area import BUILD
 
 SECTIONS: dict[str, Callable[[], dict[str, float]]] = {
+    "disks": disks.measure,
     "migrate": migrate.measure,
     "peers": peers.measure,
     "preflight": preflight.measure,

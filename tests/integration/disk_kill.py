@@ -106,6 +106,8 @@ def broken_off(seed: int) -> Outcome:
     else:
         return outcome
     outcome.broken = ""
+    # A start that was asked for just before takes a moment.
+    lab.advance(20.0)
     outcome.lost += _lost(lab, vmid, before)
     after = _disks(lab, vmid)
     for key, (volid, _used) in after.items():

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 from ansible_collections.pve.mobility.plugins.module_utils.api.clock import Clock
 from ansible_collections.pve.mobility.plugins.module_utils.api.connection import Connection
@@ -18,9 +20,21 @@ from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
     from_answer,
 )
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
+from ansible_collections.pve.mobility.plugins.module_utils.execution import reader
 from tests.conformance.client import Cut, Fate, Lab
 
 USER, TOKEN = "root@pam", "lab"
+
+
+@contextmanager
+def reading(session: Session) -> Iterator[None]:
+    """Let whatever reads with several threads use this session too: the lab has one time for all of them."""
+
+    def same(_connection: Connection) -> Session:
+        return session
+
+    with mock.patch.object(reader, "Session", same):
+        yield
 
 
 class LabClock(Clock):

@@ -66,7 +66,7 @@ class DiskMover:
     work: DiskWork
     progress: Progress = field(default_factory=Progress)
     _log: tasks.TaskLog | None = None
-    _known: frozenset[str] = frozenset()
+    _seen: GuestConfig | None = None
     _final: MobilityError | None = None
     _pause: float = SHORTEST
     _last: tuple[Any, ...] = ()
@@ -159,7 +159,7 @@ class DiskMover:
         """After somebody else came first: whose move is it, and has it done what is wanted here?"""
         work = self.work
         rows, upid = running_move(self.session, work.guest)
-        self._known = frozenset(str(row["upid"]) for row in rows)
+        work.known = [str(row["upid"]) for row in rows]
         if upid is None:
             self._refresh(None)
             work.phase = "move"
@@ -296,15 +296,12 @@ class DiskMover:
         work, guest = self.work, self.work.guest
         step.asked_at = self.clock.monotonic()
         call, name = ("move_disk", "disk") if work.type == "qemu" else ("move_volume", "volume")
-        if not self._known:
-            rows = tasks.listed(self.session, work.node, vmid=work.vmid, limit=20)
-            self._known = frozenset(str(row["upid"]) for row in rows)
         try:
             upid = Upid.parse(
                 str(self.session.post(f"{guest.path}/{call}", {name: step.disk, **parameters(work, step)}))
             )
         except MaybeSent as doubt:
-            wanted = Wanted(MOVE_TASKS, self._known)
+            wanted = Wanted(MOVE_TASKS, frozenset(work.known))
             try:
                 upid = find_started(self.session, self.clock, guest, wanted, doubt)
             except NodeUnreachable as unknown:
@@ -317,7 +314,7 @@ class DiskMover:
             return self._give_up(disk_outcome.not_started(work, step, refusal))
         step.task, step.since = upid.text, upid.start
         self.progress, self._log = Progress(), None
-        self._known |= {upid.text}
+        work.known.append(upid.text)
         return None
 
     def _conclude(self, step: Step, status: tasks.TaskStatus) -> None:
@@ -385,6 +382,14 @@ class DiskMover:
 
     def config(self) -> GuestConfig:
         """The guest's configuration now."""
+        self._seen = self._read_config()
+        return self._seen
+
+    def last_config(self) -> GuestConfig:
+        """As it was after the last disk: this process has written nothing since."""
+        return self._seen or self.config()
+
+    def _read_config(self) -> GuestConfig:
         guest = self.work.guest
         row = self.session.get(f"{guest.path}/config", {"current": True} if guest.type == "qemu" else None)
         return guest_config(guest.vmid, guest.type, guest.node, row)

@@ -137,6 +137,7 @@ def _decide(session: Session, request: DiskRequest, clock: Clock, guest: Guest) 
     facts = _facts(session, request, guest, config, to_move)
     decision.moves = facts
     decision.work = _work(request, guest, config, facts)
+    decision.work.known = [str(row["upid"]) for row in rows]
     if upid is not None:
         # What runs already was judged by whoever has started it; what comes after it is judged here all the same.
         take_up(session, decision.work, upid)

@@ -54,6 +54,7 @@ class DiskWork:
     :ivar restart: the container was running and is started at the end. :ivar power_task: UPID of stop or start.
     :ivar trouble: a failure that waits until the container runs again: message, kind and facts.
     :ivar moves: results of the disks that are done. :ivar digest: of the configuration that was judged.
+    :ivar known: UPIDs of the guest's newest tasks, to tell by which a write has started.
     :ivar calm_since: clock since when something that should be so is not so yet.
     :ivar silent_since: clock since when nobody has answered. :ivar host: API host that answered last.
     """
@@ -78,6 +79,7 @@ class DiskWork:
     moves: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     digest: str = ""
+    known: list[str] = field(default_factory=list)
     asked_at: float = 0.0
     calm_since: float | None = None
     silent_since: float | None = None

@@ -76,7 +76,7 @@ def run(
 def finish(mover: DiskMover) -> dict[str, Any]:
     """What finished work adds to the result: looks once more at what the guest has, and what it has left."""
     work = mover.work
-    config = mover.config()
+    config = mover.last_config()
     left = disk_outcome.left_behind(mover.session, work, config)
     return {
         "changed": bool(work.moves) or work.restart,
