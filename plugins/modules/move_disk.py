@@ -85,8 +85,8 @@ options:
   allow_stop:
     description:
       - Shut down a container that runs, move its volumes, and start it again, also after a failure.
-      - A container that this user has shut down just before a move, or within the last quarter of an hour while volumes
-        have yet to move, counts as stopped by a run that was interrupted, and is started at the end.
+      - A container that this user has shut down within the quarter of an hour before a move counts as stopped by a run
+        that was interrupted, and is started at the end.
     type: bool
     default: false
   stop_timeout:

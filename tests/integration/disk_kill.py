@@ -64,19 +64,24 @@ class Outcome:
     """:ivar lost: volumes that are gone or not whole. :ivar twice: disks that were copied to the end more than once.
 
     :ivar broken: what else is not as it should be. :ivar killed: it was really broken off.
+    :ivar worker_killed: tasks that were killed on the node.
     """
 
     lost: int = 0
     twice: int = 0
     broken: str = ""
     killed: bool = False
+    worker_killed: int = 0
 
 
-def broken_off(seed: int) -> Outcome:
-    """A run that is killed at a random request, before it is sent or after its answer; then again until it ends well."""
+def broken_off(seed: int, kill_worker: bool = False) -> Outcome:
+    """A run that is killed at a random request, before it is sent or after its answer; then again to its good end."""
     dice = random.Random(seed)
     lab = Lab.from_dict(SCENARIO)
     lab.advance(15.0)
+    if kill_worker:
+        task = {"task": dice.choice(("qmmove", "move_volume")), "phase": "disks", "effect": "kill", "count": 1}
+        lab.cluster.faults.add(task)
     vmid = dice.choice(sorted(TARGETS))
     request = DiskRequest(
         str(vmid), TARGETS[vmid], delete=dice.random() < 0.5, allow_stop=True, timeout=0.0, accept=frozenset()
@@ -102,6 +107,9 @@ def broken_off(seed: int) -> Outcome:
             lab.advance(dice.choice((0.0, 1.0, 5.0, 60.0)))
         except MobilityError as error:
             outcome.broken = error.message
+            if error.kind == "locked" or "CT is locked" in error.message:
+                # As the sentence says: a worker that was killed leaves its lock, and only a person may take it away.
+                lab.cluster.set_lock(lab.cluster.entry_on(lab.cluster.node("pve1"), "lxc", vmid), None)
             lab.advance(5.0)
     else:
         return outcome
@@ -118,6 +126,7 @@ def broken_off(seed: int) -> Outcome:
     kind = "move_volume" if vmid == 200 else "qmmove"
     rows = lab.get("/nodes/pve1/tasks", {"vmid": vmid, "limit": 100})
     good = [row for row in rows if row["type"] == kind and row.get("status") == "OK"]
+    outcome.worker_killed = sum(1 for row in rows if row.get("status") == "unexpected status")
     outcome.twice = max(0, len(good) - len(before))
     return outcome
 

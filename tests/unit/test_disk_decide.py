@@ -324,7 +324,7 @@ def stopped(user: str = "root@pam", moved_after: int | None = None) -> list[dict
     ("rows", "minutes_ago", "restart"),
     [
         (stopped(moved_after=5), 0, True),
-        (stopped(moved_after=900), 0, False),
+        (stopped(moved_after=1000), 0, False),
         (stopped("other@pam", moved_after=5), 0, False),
         (stopped(), 5, True),
         (stopped(), 20, False),

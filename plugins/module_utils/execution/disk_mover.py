@@ -183,8 +183,10 @@ class DiskMover:
 
         :raises Conflict: a disk is neither where it was nor where it should be.
         """
+        self._take_over(self.config(), upid)
+
+    def _take_over(self, config: GuestConfig, upid: Upid | None) -> None:
         work = self.work
-        config = self.config()
         work.digest = config.digest
         for step in [item for item in work.steps[work.index :] if item.task is None]:
             disk = config.disk(step.disk)
@@ -328,10 +330,10 @@ class DiskMover:
                 self._log.whole(self.session)
             work.moves.append(disk_outcome.move_row(work, step, disk, config, self.progress, now))
             work.warnings += disk_outcome.warnings(work, step, disk, config, status, self.lines)
-            work.digest = config.digest
             work.index += 1
             work.calm_since = None
             self._log = None
+            self._take_over(config, None)
             return
         if status.good:
             if work.calm_since is None:

@@ -20,10 +20,8 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import 
 
 MOVE_TASKS = frozenset({"qmmove", "move_volume"})
 STOP_TASKS = frozenset({"vzshutdown", "hashutdown", "hastop", "vzstop"})
-AT_ONCE = 60
-"""Seconds between the end of a stop and the start of a move that were made by one run."""
 LATELY = 900
-"""Seconds for which a stop without a move after it may be that of an interrupted run."""
+"""Seconds after a stop in which a move, of this run or of the next one, shows what the stop was for."""
 
 _COPYING = re.compile(r"^copying volume '([^']+)' from current storage '[^']+' to target storage '([^']+)'")
 _CLONE = re.compile(r"^create full clone of drive (\w+) \(")
@@ -87,10 +85,10 @@ def take_up(session: Session, work: DiskWork, upid: Upid) -> None:
 
 
 def was_stopped(session: Session, guest: Guest, rows: Sequence[Mapping[str, Any]], *, unmoved: bool) -> bool:
-    """Whether a run that was interrupted has stopped the container: this user stopped it and moved at once.
+    """Whether a run that was interrupted has stopped the container: this user stopped it, and moved soon after.
 
-    :param rows: the container's newest tasks, newest first. :param unmoved: volumes have yet to move, so that a stop of
-        the last quarter of an hour without any move after it may be that of a run that came no further.
+    :param rows: the container's newest tasks, newest first. :param unmoved: volumes have yet to move, so that a stop
+        without any move after it may be that of a run that came no further.
     """
     moved_at: int | None = None
     for row in rows:
@@ -98,10 +96,13 @@ def was_stopped(session: Session, guest: Guest, rows: Sequence[Mapping[str, Any]
         if upid.type in MOVE_TASKS:
             moved_at = upid.start
             continue
+        if upid.type == "vzstart" and row.get("status") not in ("OK", "RUNNING"):
+            # That run, or somebody, has tried in vain.
+            continue
         ended = int(row.get("endtime") or 0)
         if upid.type not in STOP_TASKS or not ended or not is_own(session, upid):
             return False
         if moved_at is not None:
-            return moved_at - ended <= AT_ONCE
+            return moved_at - ended <= LATELY
         return unmoved and int(session.get(f"/nodes/{guest.node}/time")["time"]) - ended <= LATELY
     return False
