@@ -7,6 +7,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
+import lab.network_shell  # noqa: F401  # pylint: disable=unused-import  # registers the shell's commands
 from lab.errors import BadParameters
 from lab.http.router import Call, Param, opt, route
 from lab.http.router import check as needs
