@@ -26,7 +26,8 @@ options:
   guests:
     description:
       - Guests whose moves are followed, each as number, name, or the RV(pve.mobility.migrate#module:follow) value of
-        M(pve.mobility.migrate).
+        M(pve.mobility.migrate) or the RV(pve.mobility.move_disk#module:follow) value of M(pve.mobility.move_disk). Of
+        the latter the disk that is being moved is followed; those after it wait for M(pve.mobility.move_disk).
     type: list
     elements: raw
   tasks:
@@ -41,6 +42,7 @@ attributes:
     support: full
 seealso:
   - module: pve.mobility.migrate
+  - module: pve.mobility.move_disk
 """
 
 EXAMPLES = r"""
@@ -92,6 +94,10 @@ guests:
       description: The same as a sentence.
       type: str
       sample: 104 billing-db moved from pve1 to pve3 in 552 s, paused for 64 ms
+    disk:
+      description: The disk, when a disk is moved; source and target are storages then.
+      type: str
+      sample: scsi0
     source:
       description: The node from which it moves.
       type: str

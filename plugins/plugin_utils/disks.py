@@ -98,7 +98,6 @@ def _arrived(vmid: Any, name: str, row: dict[str, Any]) -> str:
             "source": row["from"].partition(":")[0],
             "target": row["storage"],
             "duration_s": row["duration_s"],
-            "elapsed_s": 0,
         }
     )
 

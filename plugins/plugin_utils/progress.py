@@ -24,7 +24,8 @@ def line(row: Mapping[str, Any]) -> str:
     if state == "done":
         pause = row.get("downtime_ms")
         paused = f", paused for {pause} ms" if pause is not None else ""
-        return f"{head}  done in {duration(row.get('duration_s') or row['elapsed_s'])}{paused}"
+        took = row.get("duration_s") or row.get("elapsed_s")
+        return f"{head}  done" + (f" in {duration(took)}{paused}" if took is not None else paused)
     if state == "failed":
         return f"{head}  failed"
     if row.get("waiting_for_ha"):
