@@ -99,6 +99,9 @@ def was_stopped(session: Session, guest: Guest, rows: Sequence[Mapping[str, Any]
         if upid.type == "vzstart" and row.get("status") not in ("OK", "RUNNING"):
             # That run, or somebody, has tried in vain.
             continue
+        if upid.type == "vzshutdown" and upid.user == "root@pam" and not is_own(session, upid):
+            # The HA manager carries out what the task before it has asked for.
+            continue
         ended = int(row.get("endtime") or 0)
         if upid.type not in STOP_TASKS or not ended or not is_own(session, upid):
             return False
