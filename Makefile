@@ -13,7 +13,7 @@ SPEED   ?= 1
 
 ENTER = @PYTHON='$(PYTHON)' sh tools/enter.sh
 
-.PHONY: help demo lab bench test oldest lint unit sanity molecule docs package format pins clean
+.PHONY: help demo lab bench test oldest lint unit zfs sanity molecule docs package format pins clean
 
 help:  ## say what there is
 	@echo "make demo      evacuate a node of a simulated cluster, before your eyes"
@@ -22,7 +22,7 @@ help:  ## say what there is
 	@echo "make oldest    the tests of modules, under Python 3.11 and ansible-core 2.19"
 	@echo "make bench     measure, into build/bench.json"
 	@echo "make docs      the documentation as HTML, in build/docs"
-	@echo "make lint | unit | sanity | molecule | package     parts of make test"
+	@echo "make lint | unit | zfs | sanity | molecule | package   parts of make test"
 	@echo "make format    mend what ruff can mend"
 	@echo "make pins      renew the exact versions in constraints.txt"
 	@echo "make clean     remove what was built"
@@ -45,7 +45,7 @@ test:
 oldest:
 	@python=$$(PYTHON= sh tools/python.sh 3.11) && PYTHON="$$python" sh tools/enter.sh dev python -m pytest -q tests/unit tests/integration/test_migrate.py
 
-lint unit sanity molecule package:
+lint unit zfs sanity molecule package:
 	$(ENTER) dev python -m tools.check $@
 
 format:

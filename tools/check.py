@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the checks and tests of the project, one heading and one duration a step: ``python -m tools.check [PART...]``.
 
-Parts are ``lint``, ``unit``, ``sanity``, ``molecule`` and ``package``; none means all. A failed step does not stop the
-others; the exit code is 1 when any failed. Nothing is left out silently: what has nothing to do yet says so.
+Parts are ``lint``, ``unit``, ``zfs``, ``sanity``, ``molecule`` and ``package``; none means all. A failed step does not
+stop the others; the exit code is 1 when any failed. Nothing is left out silently: what has nothing to do yet says so.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tools.area import AREA, CACHE, CHECKOUT, COLLECTIONS, HOME, TREE, locked
 from tools.tree import sync
+from tools.zfs import why_not
 
 PACKAGE = "ansible_collections.pve.mobility.plugins"
-PARTS = ("lint", "unit", "sanity", "molecule", "package")
+PARTS = ("lint", "unit", "zfs", "sanity", "molecule", "package")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,10 @@ def _pytest(title: str, name: str) -> Step:
     )
 
 
+def _zfs() -> Iterator[Step]:
+    yield replace(_pytest("genuine ZFS: pytest tests/zfs", "zfs"), nothing=why_not())
+
+
 def _sanity() -> Iterator[Step]:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     yield Step(
@@ -170,6 +175,7 @@ def _package() -> Iterator[Step]:
 _STEPS: dict[str, Callable[[], Iterator[Step]]] = {
     "lint": _lint,
     "unit": _unit,
+    "zfs": _zfs,
     "sanity": _sanity,
     "molecule": _molecule,
     "package": _package,

@@ -68,7 +68,7 @@ EXAMPLES = r"""
     guest: "{{ item.guest }}"
     disk: "{{ item.disk }}"
     storage: "{{ item.storage }}"
-    delete: true
+    delete: "{{ item.delete }}"
     allow_stop: "{{ item.stop }}"
   loop: "{{ audit.plan.moves }}"
 """
@@ -149,6 +149,7 @@ plan:
         size: {description: Its size., type: int, sample: 34359738368}
         bytes: {description: What is really there as far as known., type: int, sample: 21474836480}
         stop: {description: Whether a container has to be stopped for it., type: bool, sample: false}
+        delete: {description: Whether the source can be deleted at once., type: bool, sample: true}
 """
 
 from typing import Any

@@ -286,3 +286,49 @@ def test_holds_are_asked_for_in_one_command(root: Path) -> None:
     commands = Commands()
     read_zfs(commands, root)
     assert len([call for call in commands.calls if call[:2] == ["zfs", "holds"]]) == 1
+
+
+OPENZFS_STATUS = """\
+  pool: tank
+ state: ONLINE
+status: Some supported and requested features are not enabled on the pool.
+\tThe pool can still be used, but some features are unavailable.
+action: Enable all features using 'zpool upgrade'.
+comment: bay 3
+  scan: resilver in progress since Mon Nov 23 20:00:01 2026
+\t1.21T / 1.81T scanned at 1.1G/s, 412G / 1.81T issued at 380M/s
+\t101G resilvered, 22.24% done, 01:04:40 to go
+remove: Removal of vdev 2 copied 1.02G in 0h0m, completed on Mon Nov 23 19:00:00 2026
+\t24.1K memory used for removed device mappings
+expand: expanded raidz1-0 copied 21.0G in 00:02:13, on Mon Nov 23 18:00:00 2026
+checkpoint: created Mon Nov 23 17:00:00 2026, consumes 12.5M
+config:
+
+\tNAME                                      STATE     READ WRITE CKSUM
+\ttank                                      ONLINE       0     0     0
+\t  raidz1-0                                ONLINE       0     0     0
+\t    ata-INTEL_SSDSC2KB480G8_PHYF1-part3   ONLINE       0     0     0
+\t    replacing-1                           ONLINE       0     0     0
+\t      ata-INTEL_SSDSC2KB480G8_PHYF2-part3 ONLINE       0     0     0
+\t      ata-INTEL_SSDSC2KB480G8_PHYF3-part3 ONLINE       0     0     0  (resilvering)
+\tspecial
+\t  nvme0n1p1                               ONLINE       0     0     0
+\tlogs
+\t  nvme1n1p1                               ONLINE       0     0     0
+\tspares
+\t  sdf                                     AVAIL
+
+dedup: DDT entries 11, size 0B on disk, 1.68K in core
+
+errors: No known data errors
+"""
+
+
+def test_the_status_of_a_busy_pool_of_current_openzfs() -> None:
+    (tank,) = zfs.pools("tank\t1992864825344\t1208925819614\t783939005730\t60\tONLINE\n", OPENZFS_STATUS)
+    assert tank.healthy
+    assert tank.errors == "No known data errors"
+    assert tank.scan is not None
+    assert tank.scan.endswith("101G resilvered, 22.24% done, 01:04:40 to go")
+    assert tank.status is not None
+    assert tank.status.endswith("some features are unavailable.")

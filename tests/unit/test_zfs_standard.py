@@ -166,6 +166,12 @@ def test_the_standard_storage_on_the_same_dataset_is_preferred() -> None:
     assert audit(both, [stray("old", "tank/fast", "pve1")], [disk]).moves[0].storage == "fast"
 
 
+def test_a_source_that_is_still_in_use_is_kept() -> None:
+    drive = DiskOn(WEB, "ide2", "old", 4 * 2**20, 4 * 2**20, "images", keeps_source=True)
+    (move,) = audit([standard(row())], [stray("old", "other", "pve1")], [drive]).moves
+    assert move.delete is False
+
+
 def test_the_plan_proves_that_all_of_it_fits() -> None:
     disks = [DiskOn(WEB, f"scsi{number}", "old", 60 * GIB, 60 * GIB, "images") for number in range(2)]
     result = audit([standard(row())], [stray("old", "other", "pve1")], disks)
@@ -177,7 +183,7 @@ def test_the_plan_proves_that_all_of_it_fits() -> None:
 @pytest.mark.parametrize(
     ("disk", "says"),
     [
-        (DiskOn(WEB, "ide2", "old", 0, 0, "images", movable=False), "move_disk cannot carry it"),
+        (DiskOn(WEB, "ide2", "old", 0, 0, "images", stays="it is a medium: eject it"), "it is a medium"),
         (DiskOn(Guest(101, "qemu", "pve9"), "scsi0", "old", GIB, GIB, "images"), "no standard storage works on pve9"),
     ],
 )

@@ -31,7 +31,8 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.zfs_nodes i
 )
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest, Resources
 from ansible_collections.pve.mobility.plugins.module_utils.model.codec import plain
-from ansible_collections.pve.mobility.plugins.module_utils.model.disk import DiskKind
+from ansible_collections.pve.mobility.plugins.module_utils.model.disk import Disk, DiskKind
+from ansible_collections.pve.mobility.plugins.module_utils.model.guest_config import GuestConfig
 from ansible_collections.pve.mobility.plugins.module_utils.model.storage import Storage, storage
 from ansible_collections.pve.mobility.plugins.module_utils.model.zfs_storage import BadStorage, Wanted, wanted
 from ansible_collections.pve.mobility.plugins.module_utils.planning.zfs_standard import (
@@ -46,7 +47,6 @@ from ansible_collections.pve.mobility.plugins.module_utils.planning.zfs_storage 
 _KEYS = ("pool", "content", "nodes", "sparse", "blocksize", "mountpoint", "bwlimit")
 _DEFAULTS = {"content": ["images", "rootdir"], "nodes": []}
 """A standard holds on every node, and for VMs and containers, unless it says otherwise."""
-_CARRIED = (DiskKind.DISK, DiskKind.EFIDISK, DiskKind.TPMSTATE, DiskKind.ROOTFS, DiskKind.MOUNTPOINT, DiskKind.UNUSED)
 _RENAMED = re.compile(r"^volume '([^:']+):[^']*' is '([^:']+):[^']*' on the target")
 
 
@@ -187,8 +187,24 @@ def _of_guest(
         size = disk.size or (known.size if known else 0)
         name = f"{where[disk.storage]}/{disk.volid.partition(':')[2].rpartition('/')[2]}"
         content = "rootdir" if guest.type == "lxc" else "images"
-        movable = disk.kind in _CARRIED and not config.template
-        yield DiskOn(guest, disk.key, disk.storage, size, used.get(name, size), content, movable)
+        # A running VM keeps its cloud-init drive open; move_disk then makes a new one beside it.
+        keeps = disk.kind is DiskKind.CLOUDINIT and guest.running
+        yield DiskOn(
+            guest, disk.key, disk.storage, size, used.get(name, size), content, _stays(guest, config, disk), keeps
+        )
+
+
+def _stays(guest: Guest, config: GuestConfig, disk: Disk) -> str:
+    """Why ``move_disk`` cannot carry a disk, with what would help; empty when it can."""
+    if disk.kind is DiskKind.CDROM:
+        return "it is a medium: eject it"
+    if config.template:
+        return "its guest is a template: recreate the template on a standard storage"
+    if config.snapshot is not None:
+        return "snapshots of its guest need it: remove them first"
+    if disk.kind is DiskKind.TPMSTATE and guest.running:
+        return "a TPM state moves only while the VM is off: shut it down first"
+    return ""
 
 
 def _really(facts: Mapping[str, Any]) -> dict[str, int]:

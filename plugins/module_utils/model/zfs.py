@@ -18,7 +18,9 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.zfs_owner impor
 _UNITS = {"": 1, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50, "E": 2**60}
 _NUMBER = re.compile(r"^(\d+(?:[.,]\d+)?)([BKMGTPE]?)$")
 _GUEST_VOLUME = re.compile(r"^(vm|base|subvol|basevol)-(\d+)-(\S+)$")
-_FIELD = re.compile(r"^\s*(pool|state|status|action|see|scan|scrub|config|errors): ?(.*)$")
+_FIELD = re.compile(
+    r"^\s*(pool|state|status|action|see|scan|scrub|remove|checkpoint|expand|dedup|comment|config|errors): ?(.*)$"
+)
 
 POOL_COLUMNS = ("name", "size", "allocated", "free", "capacity", "health")
 DATASET_COLUMNS = ("name", "type", "used", "available", "referenced", "mountpoint", "volsize", "origin")

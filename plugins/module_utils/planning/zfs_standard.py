@@ -40,7 +40,7 @@ class Stray:
 class DiskOn:
     """A disk of a guest on a stray storage. ``bytes``: what is really there, the size when nobody has looked.
 
-    :ivar movable: ``move_disk`` can carry it: not media, not a cloud-init drive, not a base volume.
+    :ivar stays: why ``move_disk`` cannot carry it; empty when it can. :ivar keeps_source: only without deleting it.
     """
 
     guest: Guest
@@ -49,12 +49,13 @@ class DiskOn:
     size: int
     bytes: int
     content: str
-    movable: bool = True
+    stays: str = ""
+    keeps_source: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What ``move_disk`` is asked for. ``stop``: a container that runs has to be stopped for it."""
+    """What ``move_disk`` is asked for. ``stop``: a container that runs has to be stopped for it. ``delete``: the source."""
 
     guest: int
     name: str
@@ -65,6 +66,7 @@ class Move:
     size: int
     bytes: int
     stop: bool = False
+    delete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,13 +347,13 @@ def _moves(work: _Work, standards: Sequence[Standard], strays: Sequence[Stray], 
     moves: list[Move] = []
     for disk in sorted(disks, key=lambda item: (item.guest.vmid, item.disk)):
         target = _target(standards, disk, where.get(disk.storage, ""))
-        if not disk.movable or target is None:
-            why = "move_disk cannot carry it" if not disk.movable else f"no standard storage works on {disk.guest.node}"
+        if disk.stays or target is None:
+            why = disk.stays or f"no standard storage works on {disk.guest.node}"
             work.find(
                 "disk-not-standard",
                 Severity.WARN,
                 f"{disk.disk} of {disk.guest.label} is on {disk.storage}, and {why}",
-                "recreate it on a standard storage" if not disk.movable else "repair the standard there first",
+                "do that, and look again" if disk.stays else "repair the standard there first",
                 guest=disk.guest.vmid,
                 node=disk.guest.node,
                 storage=disk.storage,
@@ -385,6 +387,7 @@ def _moves(work: _Work, standards: Sequence[Standard], strays: Sequence[Stray], 
                 disk.size,
                 disk.bytes,
                 stop,
+                not disk.keeps_source,
             )
         )
     if moves:
