@@ -63,6 +63,21 @@ CLUSTER: dict[str, Any] = {
         "keyboard": "de",
         "description": "Kept by hand",
     },
+    "tasks": [
+        {
+            "node": "pve1",
+            "type": "qmigrate",
+            "id": 100,
+            "ago": "1d",
+            "duration": "20s",
+            "status": "OK",
+            "log": [
+                "2026-11-22 06:00:00 starting migration of VM 100 to node 'pve2' (10.0.0.12)",
+                "2026-11-22 06:00:03 volume 'old:vm-100-disk-0' is 'tank:vm-100-disk-0' on the target",
+                "TASK OK",
+            ],
+        }
+    ],
     "users": {
         "keeper@pve": {"tokens": {"t": KEEPER}},
         "blind@pve": {"tokens": {"t": BLIND}},
@@ -90,6 +105,51 @@ def options(lab: Lab, **wanted: Any) -> Cost:
 
 def token(user: str, secret: dict[str, Any]) -> dict[str, str]:
     return {"api_user": user, "api_token_id": "t", "api_token_secret": secret["secret"]}
+
+
+def test_what_the_roles_would_do_is_shown_line_by_line(lab: Lab) -> None:
+    """First of all: the cluster is still as its file says."""
+    lab.control("DELETE", "/requests")
+    outcome = play(HERE / "playbooks/standards.yml", lab, "--check", "--diff")
+    assert outcome.code == 0, outcome.text
+    assert lab.writes() == []
+    for line in (
+        "-migration: type=secure,network=10.20.0.0/24",
+        "+migration: type=secure,network=10.10.0.0/24",
+        "+replication: type=secure,network=10.10.0.0/24",
+        "-\tnodes pve1,pve2",
+        "+zfspool: fast",
+        "+\tpool nvme/vm",
+        "nodes of tank is pve1,pve2, not all",
+        "a migration of 100 web took target_storage: disks went from old to tank",
+    ):
+        assert line in outcome, f"{line} is not in\n{outcome.text}"
+
+
+def test_an_audit_that_cannot_see_everything_is_refused(lab: Lab) -> None:
+    storages = {"tank": {"pool": "tank/vm"}}
+    blind = call(lab, "pve.mobility.zfs_storage_info", {"storages": storages, **token("blind@pve", BLIND)}).result
+    assert blind["failure"]["kind"] == "permission"
+    assert "Datastore.Audit on /storage" in blind["msg"]
+    unknown = call(
+        lab, "pve.mobility.zfs_storage_info", {"storages": {"tank": {"pool": "tank", "nodes": "pve9"}}}
+    ).result
+    assert unknown["failure"]["kind"] == "invalid"
+    assert "no node pve9" in unknown["msg"]
+
+
+def test_networks_are_proven_without_being_set(lab: Lab) -> None:
+    cost = call(lab, "pve.mobility.migration_network_info", {"networks": ["10.10.0.0/24", "10.30.0.0/24"], "recent": 0})
+    result = cost.result
+    assert [(item["network"], item["ok"], len(item["nodes"])) for item in result["networks"]] == [
+        ("10.10.0.0/24", True, 3),
+        ("10.30.0.0/24", False, 2),
+    ]
+    assert [(item["id"], item["node"]) for item in result["findings"]] == [("network-no-address", "pve3")]
+    # One a host for its release; five for the cluster; one a node.
+    assert cost.requests == 3 + 5 + 3
+    wrong = call(lab, "pve.mobility.migration_network_info", {"networks": ["10.10.0.1/24"]}).result
+    assert "host bits set" in wrong["msg"]
 
 
 def test_options_are_set_kept_removed_and_refused(lab: Lab) -> None:

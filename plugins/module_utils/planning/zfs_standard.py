@@ -55,7 +55,7 @@ class DiskOn:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What ``move_disk`` is asked for. ``stop``: a container that runs has to be stopped for it. ``delete``: the source."""
+    """What ``move_disk`` is asked for. ``stop``: a container that runs has to be stopped for it."""
 
     guest: int
     name: str
