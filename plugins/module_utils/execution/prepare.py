@@ -54,6 +54,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.ha_config impor
 from ansible_collections.pve.mobility.plugins.module_utils.model.move import Mode, MoveFacts, natural_mode
 from ansible_collections.pve.mobility.plugins.module_utils.model.precondition import Precondition, precondition
 from ansible_collections.pve.mobility.plugins.module_utils.model.replication import ReplicationJob, replication_job
+from ansible_collections.pve.mobility.plugins.module_utils.model.state import ClusterState
 
 
 @dataclass(slots=True)
@@ -178,6 +179,8 @@ def _judge(session: Session, request: MoveRequest, seen: Resources, guest: Guest
         _refuse_impossible(session, guest, request, before)
     jobs = _jobs(session, guest, before)
     rules = _rules(session) if managed else ()
+    # What the requests so far have shown; a check that needs more says nothing.
+    state = ClusterState(parts=("nodes", "guests"), nodes=seen.nodes, guests=seen.guests)
     judged: list[tuple[MoveFacts, list[Finding]]] = []
     for name in request.targets:
         facts = MoveFacts(
@@ -190,6 +193,7 @@ def _judge(session: Session, request: MoveRequest, seen: Resources, guest: Guest
             request.with_local_disks,
             request.storage_map,
             rules=rules,
+            state=state,
         )
         findings = [] if request.preflight == "skip" else list(judge_move(facts))
         judged.append((facts, findings))
