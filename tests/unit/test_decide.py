@@ -125,7 +125,6 @@ def test_by_name() -> None:
         ),
         (cluster(guest(lock="suspended")), ask(), Locked, "it hibernates"),
     ],
-    ids=str,
 )
 def test_what_cannot_be_is_said_in_a_sentence(
     session: Answers, request_: MoveRequest, kind: type[MobilityError], words: str

@@ -189,7 +189,6 @@ OFFLINE = [
         (cluster(CT, "lxc"), ("mp0",), {}, Invalid, "lies on no storage"),
         (cluster(CT, "lxc"), ("rootfs",), {"format": "raw"}, Unsupported, "Leave format out"),
     ],
-    ids=str,
 )
 def test_what_cannot_be_is_said_in_a_sentence(
     session: Answers, disks: tuple[str, ...], options: dict[str, Any], kind: type[MobilityError], words: str
