@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.pve.mobility.plugins.module_utils.model.names import Comment, NodeName, Sentence
@@ -37,6 +37,21 @@ class ReplicationJob:
     next_sync: int = 0
     comment: Comment | None = None
     seen: bool = True
+
+    @property
+    def number(self) -> int:
+        """The part of the ID after the guest's number; it means nothing."""
+        tail = self.id.rpartition("-")[2]
+        return int(tail) if tail.isdigit() else 0
+
+    @property
+    def waits_for_target(self) -> bool:
+        """It has failed and is not tried again before its target is back (pve-facts §6.2)."""
+        return self.seen and self.fail_count > 0 and self.next_sync == 0
+
+    def turned(self, node: str) -> ReplicationJob:
+        """The job after its guest has come to ``node``, its target: back to where the guest was."""
+        return replace(self, source=node, target=self.source)
 
 
 def replication_job(row: Mapping[str, Any]) -> ReplicationJob:
