@@ -31,6 +31,7 @@ MOVE_CHECKS: tuple[MoveCheck, ...] = (
     ha.rules,
     devices.passthrough,
     devices.mappings,
+    devices.unchecked,
     storage.on_target,
     storage.local_disks,
     replication.target_is_replica,
