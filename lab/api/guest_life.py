@@ -100,17 +100,17 @@ def ct_destroy(call: Call) -> str:
 
 # ---------------------------------------------------------------- disks
 
-_VM_DISKS = (
+VM_DISKS = (
     *(f"ide{number}" for number in range(4)), *(f"scsi{number}" for number in range(31)),
     *(f"virtio{number}" for number in range(16)), *(f"sata{number}" for number in range(6)), "efidisk0", "tpmstate0",
 )  # fmt: skip
-_CT_DISKS = ("rootfs", *(f"mp{number}" for number in range(256)))
+CT_DISKS = ("rootfs", *(f"mp{number}" for number in range(256)))
 _RESIZE = (
     NODE, VMID, Param("size", pattern=r"\+?\d+(\.\d+)?[KMGT]?"), opt("digest", max_length=40),
 )  # fmt: skip
 
 
-@route("PUT", "/nodes/{node}/qemu/{vmid}/resize", *_RESIZE, Param("disk", enum=_VM_DISKS), opt("skiplock", "boolean"),
+@route("PUT", "/nodes/{node}/qemu/{vmid}/resize", *_RESIZE, Param("disk", enum=VM_DISKS), opt("skiplock", "boolean"),
        permission=_DISK, protected=True)  # fmt: skip
 def vm_resize(call: Call) -> str:
     only_root(call, "skiplock")
@@ -119,7 +119,7 @@ def vm_resize(call: Call) -> str:
                 lambda task: resize(call.cluster, call.node, found, call["disk"], call["size"], task))  # fmt: skip
 
 
-@route("PUT", "/nodes/{node}/lxc/{vmid}/resize", *_RESIZE, Param("disk", enum=_CT_DISKS),
+@route("PUT", "/nodes/{node}/lxc/{vmid}/resize", *_RESIZE, Param("disk", enum=CT_DISKS),
        permission=check("/vms/{vmid}", "VM.Config.Disk", any_of=True), protected=True)  # fmt: skip
 def ct_resize(call: Call) -> str:
     found = entry(call, "lxc")

@@ -10,7 +10,7 @@ from typing import Any
 from lab.cluster_file.reader import Map, as_names, as_text, fail, suggestion
 from lab.pve.cluster import Cluster
 from lab.pve.formats import Section, print_section_config
-from lab.pve.storage import Backing
+from lab.pve.storage import DISK_SPEED, Backing
 from lab.pve.storage_types import TYPES, StorageType
 
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -26,7 +26,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 _SIZES = {"dir": 100 * 2**30, "pbs": 20 * 2**40, "cephfs": 5 * 2**40, "nfs": 10 * 2**40, "rbd": 10 * 2**40}
 _ID = re.compile(r"^[a-zA-Z][a-zA-Z0-9\-_.]*[a-zA-Z0-9]$")
 _FLAGS = frozenset({"disable", "sparse", "krbd", "fuse", "shared", "saferemove", "tagged_only"})
-_PER_NODE = ("size", "used", "online", "missing", "health")
+_PER_NODE = ("size", "used", "online", "missing", "health", "speed")
 
 
 def read_storages(top: Map, cluster: Cluster) -> None:
@@ -99,13 +99,16 @@ def _read_places(definition: Section, kind: StorageType, spec: Map, cluster: Clu
     used = spec.size("used", 0)
     thin = spec.flag("thin", kind.thin)
     online = spec.flag("online", True)
+    speed = spec.rate("speed", DISK_SPEED)
+    if speed <= 0:
+        fail(spec.at("speed"), "a storage needs a speed above 0 (examples: 200M, 1.2G)")
     per_node = spec.map("per_node")
     key = cluster.storages.backing_key(definition.id)
     limited = cluster.storages.nodes(definition.id)
     if kind.shared or definition.values.get("shared") == "1":
         existing = next((place for node, name, place in cluster.storages.backings() if name == key), None)
         if existing is None:
-            place = Backing(key, size, used, online, thin, kind=kind.name)
+            place = Backing(key, size, used, online, thin, kind=kind.name, speed=speed)
             cluster.storages.add_backing(key, place, None)
         for node, value in per_node.rest():
             _known_node(per_node.at(node), node, cluster)
@@ -121,10 +124,11 @@ def _read_places(definition: Section, kind: StorageType, spec: Map, cluster: Clu
         here = limited is None or node in limited or own.has("size")
         missing = own.flag("missing") or not here
         existing_here = cluster.storages.local(node, key)
-        place = existing_here or Backing(key, size, used, online, thin, kind=kind.name)
+        place = existing_here or Backing(key, size, used, online, thin, kind=kind.name, speed=speed)
         if size_given or existing_here is None:
             place.size, place.other = own.size("size", size), own.size("used", used)
         place.online = own.flag("online", place.online)
+        place.speed = own.rate("speed", place.speed)
         place.health = own.text("health", place.health)
         own.done(_PER_NODE)
         if not missing and existing_here is None:

@@ -7,7 +7,6 @@ What a running VM cannot take over becomes a pending change.
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from lab.pve.node import Node
     from lab.pve.pmxcfs import VmEntry
 
+MOST_UNUSED = 256
 UNKNOWN = "property is not defined in schema and the schema does not allow additional properties"
 _AT_ONCE = re.compile(
     r"^(lock|name|hostname|onboot|shares|startup|description|protection|vmstatestorage|hookscript|tags|tablet|balloon"
@@ -218,9 +218,11 @@ def add_unused(config: GuestConfig, volid: str) -> str:
     for key, value in config.current.items():
         if UNUSED.match(key) and parse_drive(key, value).volid == volid:
             return key
-    key = next(f"unused{number}" for number in itertools.count() if f"unused{number}" not in config.current)
-    config.current[key] = volid
-    return key
+    free = next((f"unused{number}" for number in range(MOST_UNUSED) if f"unused{number}" not in config.current), None)
+    if free is None:
+        raise Die("Too many unused volumes - please delete them first.")
+    config.current[free] = volid
+    return free
 
 
 def _set_disk(cluster: Cluster, node: Node, type: str, vmid: int, config: GuestConfig, key: str, value: str) -> None:

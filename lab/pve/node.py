@@ -49,6 +49,7 @@ class Running:
     """A guest process on a node (a kvm process or a container's init).
 
     :ivar incoming: a kvm that waits for a migration: invisible in the API, but it holds its name ("already running").
+    :ivar mirrored: drives that QEMU still mirrors although the worker that wanted it was killed.
     """
 
     vmid: int
@@ -59,6 +60,7 @@ class Running:
     machine: str = ""
     qemu: str = ""
     incoming: bool = False
+    mirrored: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)

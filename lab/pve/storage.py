@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING, Any
 from lab.errors import Die
 from lab.pve.formats import Section, parse_section_config, split_list
 from lab.pve.storage_types import storage_type
+from lab.sim.network import Pipe
 
 if TYPE_CHECKING:
     from lab.pve.cluster import Cluster
 
+DISK_SPEED = 500e6
+"""Bytes/s of a storage that says nothing else: a SATA SSD, or what is left of a 10 Gbit/s network."""
 SHARED_TYPES = frozenset({"iscsi", "nfs", "cifs", "rbd", "cephfs", "iscsidirect", "zfs", "drbd", "pbs", "esxi"})
 """Plugin.pm:@SHARED_STORAGE."""
 
@@ -92,7 +95,7 @@ class Backing:
     :ivar size: capacity in bytes. :ivar other: bytes used by things that are no volumes.
     :ivar online: False when the pool is not imported, the server down, the directory not mounted.
     :ivar thin: volumes take only what they use.
-    :ivar kind: storage type of the definition that describes it.
+    :ivar kind: storage type of the definition that describes it. :ivar speed: bytes/s that can be read, and written.
     :ivar siblings: places that share this one's capacity (datasets of one ZFS pool, directories of one file system).
     """
 
@@ -103,6 +106,7 @@ class Backing:
     thin: bool = True
     health: str = "ONLINE"
     kind: str = ""
+    speed: float = DISK_SPEED
     volumes: Volumes = field(default_factory=Volumes)
     siblings: list[Backing] = field(default_factory=list)
     inventory: dict[str, int] = field(default_factory=dict)
@@ -126,6 +130,7 @@ class Storages:
         self._shared: dict[str, Backing] = {}
         self.unreachable: set[tuple[str, str]] = set()
         """``(node, storage)`` of shared storages that a node cannot reach."""
+        self._pipes: dict[tuple[Backing, str], Pipe] = {}
         self.next_guid = 1_000_001
         """GUID of the next snapshot."""
 
@@ -207,6 +212,13 @@ class Storages:
         if (node, key) in self._local:
             return self._local[node, key]
         return self._shared.get(key)
+
+    def pipe(self, backing: Backing, direction: str) -> Pipe:
+        """What limits reading from (``read``) or writing to (``write``) a place."""
+        key = backing, direction
+        if key not in self._pipes:
+            self._pipes[key] = Pipe(f"{backing.name} {direction}", backing.speed)
+        return self._pipes[key]
 
     def backings(self) -> Iterator[tuple[str | None, str, Backing]]:
         """``(node or None, key, backing)`` of every place."""

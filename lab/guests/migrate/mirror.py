@@ -19,7 +19,7 @@ from lab.pve.storage import Volume
 from lab.sim.engine import Sim
 
 if TYPE_CHECKING:
-    from lab.guests.migrate.qemu import QemuMigration
+    from lab.guests.migrate.worker import Steps
     from lab.sim.network import Pipe, Transfer
 
 CLOSE_ENOUGH = 0.5
@@ -41,6 +41,8 @@ class Job:
     limit: float | None
     total: float = 0.0
     base: float = 0.0
+    room: float | None = None
+    failed: bool = False
     ready: bool = False
     reported: bool = False
     transfer: Transfer | None = None
@@ -59,36 +61,67 @@ class Job:
 
 
 class Mirrors:
-    """All block jobs of one migration."""
+    """All block jobs of one worker.
 
-    def __init__(self, migration: QemuMigration, pipes: tuple[Pipe, ...]) -> None:
-        self.m = migration
+    :param blockdev: QEMU block devices as of machine 10.0. :param complaint: what a job says that is cancelled.
+    """
+
+    def __init__(
+        self,
+        worker: Steps,
+        pipes: tuple[Pipe, ...],
+        blockdev: bool,
+        complaint: str = "Input/output error (io-status: ok)",
+    ) -> None:
+        self.m = worker
         self.pipes = pipes
+        self.blockdev = blockdev
+        self.complaint = complaint
         self.jobs: list[Job] = []
-        self.cancelled = migration.engine.event()
+        self.cancelled = worker.engine.event()
 
-    def add(self, drive: str, source: Volume, target: Volume, size: int, limit: float | None, bitmap: bool) -> None:
-        """Start a job. ``size``: bytes to carry, the whole disk or what a dirty bitmap has; ``limit``: KiB/s."""
+    def add(
+        self,
+        drive: str,
+        source: Volume,
+        target: Volume,
+        size: int,
+        limit: float | None,
+        bitmap: bool = False,
+        skip: int = 0,
+        room: int | None = None,
+    ) -> Job:
+        """Start a job.
+
+        :param size: bytes that it counts: the whole disk, or what a dirty bitmap has. :param limit: KiB/s.
+        :param skip: bytes of them that need not be carried, because they are zero there too.
+        :param room: bytes that fit on the target, None when it has been looked at before.
+        """
         m = self.m
-        name = f"{'mirror' if m.blockdev else 'drive'}-{drive}"
+        name = f"{'mirror' if self.blockdev else 'drive'}-{drive}"
         if bitmap:
             m.task.log(f"drive mirror re-using dirty bitmap 'repl_{drive}'")
         more = f" with bandwidth limit: {kib(limit)} KiB/s" if limit else ""
         m.task.log(f"drive mirror is starting for drive-{drive}{more}")
-        job = Job(name, drive, source, target, float(size), limit * 1024 if limit else None, total=float(size))
+        job = Job(
+            name, drive, source, target, float(size), limit * 1024 if limit else None, float(size), float(skip), room
+        )
         self.jobs.append(job)
         m.engine.spawn(self._run(job))
+        return job
 
     def _run(self, job: Job) -> Sim:
         """QEMU's side: the disk, then what was written meanwhile, until little is left."""
         network, engine = self.m.cluster.network, self.m.engine
-        left = job.size
+        left = job.size - job.base
         while True:
             began = engine.env.now
-            job.transfer = network.start(self.pipes, left, job.limit)
+            fits = left if job.room is None else min(left, job.room)
+            job.transfer = network.start(self.pipes, fits, job.limit)
             yield job.transfer.finished | self.cancelled
             network.stop(job.transfer)
-            if self.cancelled.triggered:
+            job.failed = fits < left
+            if self.cancelled.triggered or job.failed:
                 return
             job.base += left
             job.transfer = None
@@ -120,17 +153,19 @@ class Mirrors:
                         if seconds or job.ready:
                             m.task.log(job.line(seconds))
                         job.reported = job.ready
+                if any(job.failed for job in self.jobs):
+                    raise Lost
                 if all(job.ready for job in self.jobs):
                     m.task.log("all 'mirror' jobs are ready")
                     return
                 yield from m.pause(1.0)
                 yield from m.check_link()
         except Interrupted as fault:
-            yield from self._give_up("Input/output error (io-status: ok)")
+            yield from self._give_up(self.complaint)
             raise Die("block job (mirror) error: interrupted by signal") from fault
         except Lost as fault:
             first = self.jobs[0].id
-            yield from self._give_up("Input/output error (io-status: ok)")
+            yield from self._give_up(self.complaint)
             raise Die(f"block job (mirror) error: {first}: 'mirror' has been cancelled") from fault
 
     def _give_up(self, complaint: str) -> Sim:
@@ -156,7 +191,6 @@ class Mirrors:
     def complete(self) -> Sim:
         """block-job-cancel of ready jobs: the target keeps what it has."""
         m = self.m
-        m.task.log("all 'mirror' jobs are ready")
         for job in self.jobs:
             m.task.log(f"{job.id}: Completing block job...", f"{job.id}: Completed successfully.")
         yield from m.pause(1.0)

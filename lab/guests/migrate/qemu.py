@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lab.pve.pmxcfs import VmEntry
     from lab.pve.storage import Volume
     from lab.pve.tasks import Task
+    from lab.sim.network import Pipe
 
 UNLIMITED = 16 * 2**30
 
@@ -68,12 +69,6 @@ class QemuMigration(Migration):
         process = self.node.running.get(self.vmid)
         match = re.search(r"-(\d+)\.(\d+)", process.machine if process is not None else "")
         return match is None or (int(match[1]), int(match[2])) >= (10, 0)
-
-    def quietly(self, seconds: float) -> Sim:
-        """Wait in a clean-up inside a phase: signals are only noted."""
-        self._interruptible, before = False, self._interruptible
-        yield from self.pause(seconds)
-        self._interruptible = before
 
     def find_way(self) -> Sim:
         default = parse_property_string(self.cluster.options().get("migration", ""), "type")
@@ -223,11 +218,12 @@ class QemuMigration(Migration):
         self.ram.start()
         yield from self.ram.follow()
         if self.mirrors is not None:
+            self.task.log("all 'mirror' jobs are ready")
             yield from self.mirrors.complete()
             yield from self.pause(0.8)
 
-    def _start_mirrors(self, online: list[LocalVolume], pipes: object) -> None:
-        self.mirrors = Mirrors(self, self.way.stream() if not self.way.secure else pipes)  # type: ignore[arg-type]
+    def _start_mirrors(self, online: list[LocalVolume], pipes: tuple[Pipe, ...]) -> None:
+        self.mirrors = Mirrors(self, pipes if self.way.secure else self.way.stream(), self.blockdev)
         for item in online:
             assert item.drive is not None
             if self.way.secure:

@@ -87,6 +87,12 @@ class Steps:
         self.error("received interrupt - delayed")
         self._delayed = True
 
+    def quietly(self, seconds: float) -> Sim:
+        """Wait in a clean-up inside a phase: signals are only noted."""
+        self._interruptible, before = False, self._interruptible
+        yield from self.pause(seconds)
+        self._interruptible = before
+
     def apart(self, work: Sim) -> Sim:
         """Wait for work that another process does: a signal to this one does not stop it.
 
