@@ -104,7 +104,8 @@ def test_a_guest_that_fails_does_not_stop_the_others() -> None:
     lab = start(faults=[{"task": "qmmove", "vmid": 101, "phase": "disks", "effect": {"fail": "no luck"}}])
     with pytest.raises(TaskFailed) as error:
         drain(lab)
-    assert "old could not be emptied: The move of scsi0 of 101 rests to ceph failed: no luck" in error.value.message
+    assert error.value.message.startswith("old could not be emptied: The move of scsi0 of 101 rests to ceph failed:")
+    assert "storage migration failed: no luck" in error.value.message
     assert "4 disks moved all the same" in error.value.message
     assert content(lab) == {101}
     assert [row["vmid"] for row in error.value.details["done"] if row["state"] == "failed"] == [101]

@@ -9,7 +9,7 @@ A disk has moved when the configuration names the new volume; its task's exit co
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.pve.mobility.plugins.module_utils.api import tasks
@@ -328,6 +328,9 @@ class DiskMover:
         if disk is not None and disk.volid != step.source and disk.storage == work.storage:
             if self._log is not None:
                 self._log.whole(self.session)
+            if status.bad and _second(tasks.cause(self.lines, status.exitstatus)):
+                # Somebody else has moved it, while the task of this one waited for its turn.
+                step.adopted, step.task, status = True, None, replace(status, exitstatus="OK")
             work.moves.append(disk_outcome.move_row(work, step, disk, config, self.progress, now))
             work.warnings += disk_outcome.warnings(work, step, disk, config, status, self.lines)
             work.index += 1
@@ -344,7 +347,7 @@ class DiskMover:
         if status.bad:
             why = tasks.cause(self.lines, status.exitstatus)
         work.calm_since = None
-        if step.tries < TRIES and ("got timeout" in why or "modified configuration" in why):
+        if step.tries < TRIES and _second(why):
             # Two at once: the other one holds the configuration, and may be doing just this.
             step.tries += 1
             step.task, step.progress, self._log = None, None, None
@@ -416,6 +419,11 @@ def parameters(work: DiskWork, step: Step) -> dict[str, Any]:
 def _came_first(refusal: ApiError) -> bool:
     """Somebody else holds the configuration, or has just changed it."""
     return isinstance(refusal, Locked) or "modified configuration" in refusal.reason
+
+
+def _second(why: str) -> bool:
+    """Whether the task failed because another one held the configuration, or has changed it."""
+    return "got timeout" in why or "modified configuration" in why
 
 
 def _arrived(work: DiskWork, step: Step, disk: Disk) -> bool:
