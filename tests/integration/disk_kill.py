@@ -8,6 +8,7 @@ copy counts as whole when as much of it is written as of the original.
 
 from __future__ import annotations
 
+import functools
 import random
 from dataclasses import dataclass
 from typing import Any
@@ -83,13 +84,11 @@ def broken_off(seed: int, kill_worker: bool = False) -> Outcome:
         task = {"task": dice.choice(("qmmove", "move_volume")), "phase": "disks", "effect": "kill", "count": 1}
         lab.cluster.faults.add(task)
     vmid = dice.choice(sorted(TARGETS))
-    request = DiskRequest(
-        str(vmid), TARGETS[vmid], delete=dice.random() < 0.5, allow_stop=True, timeout=0.0, accept=frozenset()
-    )
+    request = _request(vmid, dice.random() < 0.5)
     before = _disks(lab, vmid)
     running = _running(lab, vmid)
     outcome = Outcome()
-    limit = dice.randrange(1, 60)
+    limit = dice.randint(1, _requests(vmid, request.delete))
     early = dice.random() < 0.5
     for attempt in range(6):
 
@@ -129,6 +128,20 @@ def broken_off(seed: int, kill_worker: bool = False) -> Outcome:
     outcome.worker_killed = sum(1 for row in rows if row.get("status") == "unexpected status")
     outcome.twice = max(0, len(good) - len(before))
     return outcome
+
+
+@functools.cache
+def _requests(vmid: int, delete: bool) -> int:
+    """How many requests a run needs that nobody breaks off."""
+    lab = Lab.from_dict(SCENARIO)
+    lab.advance(15.0)
+    session = LabSession(lab)
+    run(session, LabClock(lab), _request(vmid, delete))
+    return session.sent
+
+
+def _request(vmid: int, delete: bool) -> DiskRequest:
+    return DiskRequest(str(vmid), TARGETS[vmid], delete=delete, allow_stop=True, timeout=0.0)
 
 
 def _config(lab: Lab, vmid: int) -> dict[str, Any]:
