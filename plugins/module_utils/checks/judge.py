@@ -11,6 +11,7 @@ from types import ModuleType
 from ansible_collections.pve.mobility.plugins.module_utils.checks import (
     devices,
     ha,
+    media,
     nodes,
     pinned,
     quorum,
@@ -34,6 +35,8 @@ MOVE_CHECKS: tuple[MoveCheck, ...] = (
     devices.unchecked,
     storage.on_target,
     storage.local_disks,
+    media.local_media,
+    media.cloudinit_name,
     replication.target_is_replica,
 )
 """Of one guest to one node."""
@@ -44,7 +47,7 @@ SCOPE_CHECKS: tuple[ScopeCheck, ...] = (
 )
 """Of the cluster, its nodes, and guests wherever they go."""
 
-MODULES: tuple[ModuleType, ...] = (quorum, nodes, ha, devices, storage, replication, pinned, unjudged)
+MODULES: tuple[ModuleType, ...] = (quorum, nodes, ha, devices, storage, media, replication, pinned, unjudged)
 
 
 def judge_move(move: MoveFacts) -> Iterator[Finding]:

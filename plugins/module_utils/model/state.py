@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -136,6 +137,14 @@ class ClusterState:
     def mapping(self, kind: str, name: str) -> ResourceMapping | None:
         return self._mappings.get((kind, name))
 
+    def users_of(self, node: str, volid: str) -> tuple[int, ...]:
+        """Guests on a node whose configurations name a volume."""
+        return self._users.get((node, volid), ())
+
+    def clones_of(self, vmid: int) -> tuple[int, ...]:
+        """Guests that have linked clones of a template's volumes."""
+        return self._clones.get(vmid, ())
+
     def bridges(self, node: str) -> frozenset[str] | None:
         """What guests on the node can name as their bridge: bridges and VNets; None when that is not known."""
         facts = self._facts.get(node)
@@ -191,9 +200,30 @@ class ClusterState:
         return _grouped((sid, item) for item in self.ha_rules for sid in item.sids)
 
     @cached_property
+    def _users(self) -> dict[tuple[str, str], tuple[int, ...]]:
+        return _grouped(
+            ((config.node, disk.volid), config.vmid)
+            for config in self.guest_configs
+            for disk in config.disks
+            if disk.storage is not None
+        )
+
+    @cached_property
+    def _clones(self) -> dict[int, tuple[int, ...]]:
+        pairs = {
+            (int(owner[1]), config.vmid)
+            for config in self.guest_configs
+            for base in config.bases
+            if (owner := _OWNER.match(base)) is not None
+        }
+        return _grouped(sorted(pairs))
+
+    @cached_property
     def _mappings(self) -> dict[tuple[str, str], ResourceMapping]:
         return {(item.kind, item.name): item for item in self.mappings}
 
+
+_OWNER = re.compile(r"^base(?:vol)?-(\d+)-")
 
 _Key = TypeVar("_Key", bound=Hashable)
 _Item = TypeVar("_Item")
