@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 
 from ansible_collections.pve.mobility.plugins.module_utils.checks import (
+    blocking,
     devices,
     ha,
     media,
@@ -37,6 +38,8 @@ MOVE_CHECKS: tuple[MoveCheck, ...] = (
     storage.local_disks,
     media.local_media,
     media.cloudinit_name,
+    blocking.snapshots,
+    blocking.clones,
     replication.target_is_replica,
 )
 """Of one guest to one node."""
@@ -47,7 +50,7 @@ SCOPE_CHECKS: tuple[ScopeCheck, ...] = (
 )
 """Of the cluster, its nodes, and guests wherever they go."""
 
-MODULES: tuple[ModuleType, ...] = (quorum, nodes, ha, devices, storage, media, replication, pinned, unjudged)
+MODULES: tuple[ModuleType, ...] = (quorum, nodes, ha, devices, storage, media, blocking, replication, pinned, unjudged)
 
 
 def judge_move(move: MoveFacts) -> Iterator[Finding]:

@@ -103,6 +103,8 @@ def _machine(text: str | None) -> tuple[int, int] | None:
 
 def _local_disks(state: ClusterState, config: GuestConfig) -> list[LocalDisk]:
     found = []
+    # Taken to hold every disk; a disk that was added afterwards is the exception.
+    held = (config.snapshot,) if config.snapshot is not None else ()
     for disk in config.disks:
         storage = state.storage(disk.storage) if disk.storage else None
         if disk.empty or disk.shared or (storage is not None and storage.shared):
@@ -118,6 +120,7 @@ def _local_disks(state: ClusterState, config: GuestConfig) -> list[LocalDisk]:
                 disk.kind is DiskKind.CLOUDINIT,
                 disk.kind is DiskKind.TPMSTATE,
                 disk.key,
+                held if disk.kind not in (DiskKind.UNUSED, DiskKind.CDROM, DiskKind.CLOUDINIT) else (),
             )
         )
     return found

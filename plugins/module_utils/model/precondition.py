@@ -24,7 +24,7 @@ class Hindrance:
 
 @dataclass(frozen=True, slots=True)
 class LocalDisk:
-    """A volume on storage that is not shared. ``size`` in bytes, 0 when unknown."""
+    """A volume on storage that is not shared. ``size`` in bytes, 0 when unknown. ``snapshots`` that hold it."""
 
     volid: str
     size: int
@@ -33,6 +33,7 @@ class LocalDisk:
     cloudinit: bool
     tpmstate: bool
     drive: str | None = None
+    snapshots: tuple[str, ...] = ()
 
     @property
     def storage(self) -> str:
@@ -93,4 +94,5 @@ def _disk(row: Mapping[str, Any]) -> LocalDisk:
         bool(row.get("is_cloudinit")),
         bool(row.get("is_tpmstate")),
         row.get("drivename"),
+        tuple(sorted(row.get("referenced_in_snapshot") or ())),
     )
