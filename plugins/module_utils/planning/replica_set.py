@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.pve.mobility.plugins.module_utils.model.replication import ReplicationJob
@@ -155,6 +155,42 @@ def change(job: ReplicationJob, settings: Settings) -> Update | None:
     if not values and not delete:
         return None
     return Update(job, values, tuple(delete), job.removing is not None)
+
+
+def projected(
+    vmid: int, node: str, jobs: Iterable[ReplicationJob], todo: Plan, settings: Settings
+) -> list[ReplicationJob]:
+    """The jobs as they will be when a plan has been carried out."""
+    updates = {update.job.id: update for update in todo.update}
+    gone = {job.id for job in (*todo.remove, *todo.leaving)}
+    after = [_updated(job, updates[job.id]) if job.id in updates else job for job in jobs if job.id not in gone]
+    after += [
+        ReplicationJob(
+            id,
+            vmid,
+            node,
+            target,
+            schedule=settings.schedule or DEFAULT,
+            rate=settings.rate or None,
+            comment=settings.comment or None,
+            disabled=settings.enabled is False,
+            seen=False,
+        )
+        for target, id in todo.create.items()
+    ]
+    return sorted(after, key=lambda job: job.number)
+
+
+def _updated(job: ReplicationJob, update: Update) -> ReplicationJob:
+    values = update.values
+    return replace(
+        job,
+        schedule=str(values.get("schedule", job.schedule)),
+        rate=None if "rate" in update.delete else float(values["rate"]) if "rate" in values else job.rate,
+        comment=None if "comment" in update.delete else values.get("comment", job.comment),
+        disabled="disable" not in update.delete and (job.disabled or bool(values.get("disable"))),
+        removing=None if update.revived else job.removing,
+    )
 
 
 def described(job: ReplicationJob | None, settings: Settings | None = None) -> str:
