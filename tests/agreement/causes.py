@@ -28,6 +28,7 @@ CAUSES: dict[str, str] = {
     "storage-content": r"content type '\w+' is not available on storage|does not support (?:vm images|CT rootdirs)",
     "local-path": r"local file/device|cannot migrate local \w+ mount point",
     "cloudinit-name": r"already exists",
+    "space": r"out of space|no space left|not enough free space",
     "snapshot-live": r"non-replicated snapshot exists|non-migratable snapshot exists",
     "snapshot-type": r"non-migratable snapshot exists|cannot migrate from storage type|unsupported format",
     "linked-clone": r"as it's a clone of|: clone of",

@@ -17,6 +17,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.checks import (
     pinned,
     quorum,
     replication,
+    space,
     storage,
     unjudged,
 )
@@ -38,6 +39,7 @@ MOVE_CHECKS: tuple[MoveCheck, ...] = (
     storage.local_disks,
     media.local_media,
     media.cloudinit_name,
+    space.space,
     blocking.snapshots,
     blocking.clones,
     replication.target_is_replica,
@@ -50,7 +52,19 @@ SCOPE_CHECKS: tuple[ScopeCheck, ...] = (
 )
 """Of the cluster, its nodes, and guests wherever they go."""
 
-MODULES: tuple[ModuleType, ...] = (quorum, nodes, ha, devices, storage, media, blocking, replication, pinned, unjudged)
+MODULES: tuple[ModuleType, ...] = (
+    quorum,
+    nodes,
+    ha,
+    devices,
+    storage,
+    space,
+    media,
+    blocking,
+    replication,
+    pinned,
+    unjudged,
+)
 
 
 def judge_move(move: MoveFacts) -> Iterator[Finding]:

@@ -141,6 +141,10 @@ class ClusterState:
         """Guests on a node whose configurations name a volume."""
         return self._users.get((node, volid), ())
 
+    def local_size(self, vmid: int) -> int:
+        """Bytes of a guest's volumes on storage that is not shared, by what its configuration says."""
+        return self._local_sizes.get(vmid, 0)
+
     def clones_of(self, vmid: int) -> tuple[int, ...]:
         """Guests that have linked clones of a template's volumes."""
         return self._clones.get(vmid, ())
@@ -207,6 +211,14 @@ class ClusterState:
             for disk in config.disks
             if disk.storage is not None
         )
+
+    @cached_property
+    def _local_sizes(self) -> dict[int, int]:
+        local = {item.id for item in self.storages if not item.shared}
+        return {
+            config.vmid: sum(disk.size or 0 for disk in config.disks if disk.storage in local)
+            for config in self.guest_configs
+        }
 
     @cached_property
     def _clones(self) -> dict[int, tuple[int, ...]]:
