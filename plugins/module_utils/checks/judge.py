@@ -11,6 +11,7 @@ from types import ModuleType
 from ansible_collections.pve.mobility.plugins.module_utils.checks import (
     blocking,
     devices,
+    formats,
     ha,
     media,
     nodes,
@@ -30,6 +31,7 @@ ScopeCheck = Callable[[Scope], Iterable[Finding]]
 
 MOVE_CHECKS: tuple[MoveCheck, ...] = (
     nodes.target_takes_guests,
+    nodes.source_is_there,
     ha.manager_will_act,
     ha.rules,
     devices.passthrough,
@@ -40,6 +42,9 @@ MOVE_CHECKS: tuple[MoveCheck, ...] = (
     media.local_media,
     media.cloudinit_name,
     space.space,
+    formats.formats,
+    formats.thin,
+    formats.mapping,
     blocking.snapshots,
     blocking.clones,
     replication.target_is_replica,
@@ -48,6 +53,7 @@ MOVE_CHECKS: tuple[MoveCheck, ...] = (
 
 SCOPE_CHECKS: tuple[ScopeCheck, ...] = (
     quorum.quorum,
+    nodes.clocks,
     unjudged.not_judged,
 )
 """Of the cluster, its nodes, and guests wherever they go."""
@@ -59,6 +65,7 @@ MODULES: tuple[ModuleType, ...] = (
     devices,
     storage,
     space,
+    formats,
     media,
     blocking,
     replication,
