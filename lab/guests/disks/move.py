@@ -15,7 +15,7 @@ from lab.guests import bandwidth
 from lab.guests.config import add_unused
 from lab.guests.create import file_path, formatting
 from lab.guests.disks.judge import Move, check_io_uring, judge
-from lab.guests.disks.volumes import SLOW_FREE, free, has_files, pipes, room, to_base
+from lab.guests.disks.volumes import SLOW_FREE, free, has_files, path, pipes, room, to_base
 from lab.guests.drives import CLOUDINIT_SIZE, EFI_SIZE, TPM_SIZE, UNUSED, Drive
 from lab.guests.locks import config_lock, locked
 from lab.guests.migrate.mirror import Mirrors
@@ -41,8 +41,7 @@ LONGEST_LOOK = 5.0
 def move_disk(cluster: Cluster, node: Node, move: Move, task: Task) -> Sim:
     """:raises Die: locked, refused, ``storage migration failed: …``."""
     work = DiskMove(cluster, node, task, move)
-    path = config_lock("qemu", move.vmid)
-    yield from locked(cluster, node.name, path, task, work.run(), task=task)
+    yield from locked(cluster, node.name, config_lock("qemu", move.vmid), task, work.run(), task=task)
 
 
 class DiskMove(Steps):
@@ -226,7 +225,7 @@ class DiskMove(Steps):
         transfer = cluster.network.start(
             pipes(cluster, origin, move.storage, node), min(wanted, fits), limit * 1024 if limit else None
         )
-        failed = f"copy failed: command '{self._command(drive, source, target)}' failed"
+        failed = f"copy failed: command '{self._command(drive, source, target, limit)}' failed"
         try:
             strike(cluster, self.task, "disks")
             yield from self._report(transfer, source, target, wanted)
@@ -257,8 +256,12 @@ class DiskMove(Steps):
         done, total = render_bytes(int(source.size * share)), render_bytes(source.size)
         self.task.log(f"transferred {done} of {total} ({100 * share:.2f}%)")
 
-    def _command(self, drive: Drive, source: Volume, target: Volume) -> str:
-        verb = "dd -n" if drive.key == "efidisk0" else "convert -p -n"
-        names = (drive.volid, f"{self.move.storage}:{target.name}")
-        first, second = (file_path(self.cluster, name) for name in names)
-        return f"/usr/bin/qemu-img {verb} -f {source.format} -O {target.format} {first} zeroinit:{second}"
+    def _command(self, drive: Drive, source: Volume, target: Volume, limit: float | None) -> str:
+        """As run_command prints it (QemuImage.pm:convert); an EFI disk is only copied as far as it has data."""
+        first, second = (path(self.cluster, name) for name in (drive.volid, f"{self.move.storage}:{target.name}"))
+        if drive.key == "efidisk0":
+            sizes = f"bs=1048576 osize={EFI_SIZE}"
+            return f"/usr/bin/qemu-img dd -n -f {source.format} -O {target.format} {sizes} if={first} of={second}"
+        rate = f"-r {bandwidth.kib(limit)}K " if limit else ""
+        zero = "zeroinit:" if self.cluster.storages.definition(self.move.storage).type != "lvm" else ""
+        return f"/usr/bin/qemu-img convert -p -n {rate}-f {source.format} -O {target.format} {first} {zero}{second}"

@@ -8,7 +8,8 @@ import re
 from typing import TYPE_CHECKING
 
 from lab.errors import Die
-from lab.guests.drives import CT_DISK, UNUSED, VM_DISK, drives
+from lab.guests.create import file_path
+from lab.guests.drives import drives
 from lab.pve.formats import GuestConfig
 from lab.pve.storage_types import storage_type
 
@@ -96,9 +97,20 @@ def to_base(cluster: Cluster, volid: str, node: str) -> str:
     return f"{storage}:{new}"
 
 
-def is_disk(type: str, key: str) -> bool:
-    return bool((VM_DISK if type == "qemu" else CT_DISK).match(key) or UNUSED.match(key))
-
-
 def has_files(cluster: Cluster, storage: str) -> bool:
     return storage_type(cluster.storages.definition(storage).type).files
+
+
+def path(cluster: Cluster, volid: str) -> str:
+    """What programs open to read or write a volume (Storage.pm:path)."""
+    storage, _colon, name = volid.partition(":")
+    section = cluster.storages.definition(storage)
+    leaf = name.rpartition("/")[2]
+    match section.type:
+        case "zfspool":
+            return f"/dev/zvol/{section.values.get('pool', 'rpool')}/{leaf}"
+        case "lvm" | "lvmthin":
+            return f"/dev/{section.values.get('vgname', storage)}/{leaf}"
+        case "rbd":
+            return f"rbd:{section.values.get('pool', 'rbd')}/{leaf}:conf=/etc/pve/ceph.conf"
+    return file_path(cluster, volid)
