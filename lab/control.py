@@ -190,12 +190,13 @@ _NODE_ACTIONS: dict[str, Callable[[Cluster, Node], None]] = {
 
 @order("POST", "/lab/node")
 def _node(control: Control, fields: Mapping[str, Any]) -> None:
-    """``power-on`` takes ``boot_seconds`` (45)."""
+    """``power-on`` takes ``boot_seconds`` (those of the node)."""
     node = control.node(fields)
     action = fields.get("action")
     if action == "power-on":
         if not node.powered:
-            control.cluster.power_on(node, number({"boot_seconds": 45.0, **fields}, "boot_seconds", 0, 86400))
+            seconds = {"boot_seconds": node.boot_seconds, **fields}
+            control.cluster.power_on(node, number(seconds, "boot_seconds", 0, 86400))
     elif action in _NODE_ACTIONS:
         _NODE_ACTIONS[action](control.cluster, node)
     else:
@@ -230,6 +231,11 @@ def _shell(control: Control, fields: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(argv, list) or not argv:
         raise BadOrder("'argv' is a list: the program and its arguments.")
     words = [str(word) for word in argv]
+    if not node.up:
+        return {"exit": 255, "output": f"ssh: connect to host {node.address} port 22: No route to host\n"}
+    effect = control.cluster.faults.shell(node.name, " ".join(words))
+    if effect is not None:
+        return {"exit": 100, "output": f"{effect.text}\n"}
     for length in range(len(words), 0, -1):
         command = _SHELL.get(" ".join(words[:length]))
         if command is not None:

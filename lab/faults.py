@@ -8,6 +8,7 @@ A fault is described by a mapping, in a cluster file (``faults:``) or through th
   ``{latency: seconds}``, ``{cut: before}``, ``{cut: after}`` (the request was or was not carried out), ``hang``;
 * tasks: ``{task: qmigrate, vmid: 100, phase: memory, effect: …}`` with effect ``{fail: text}``, ``kill``,
   ``{warnings: n}``, ``leave-lock``, ``leave-target-disk``;
+* the shell of a node: ``{shell: apt-get .*upgrade, node: pve3, effect: {fail: text}}`` with a regular expression;
 * HA: ``{ha: never-acts, sid: "vm:100"}``, or ``ha:`` ``lrm-fails``, ``drop``, ``{delay: [least, most]}`` (seconds).
 
 ``nth: n`` (only the nth time it matches) and ``count: n`` (at most n times) fit all of them.
@@ -122,6 +123,15 @@ class Faults:
                 return fault.effect
         return None
 
+    def shell(self, node: str, command: str) -> Effect | None:
+        """The effect on a command line of a node's shell; asked once per command."""
+        for fault in self._faults:
+            if fault.domain != "shell" or fault.match.get("node", node) != node:
+                continue
+            if re.search(fault.match["shell"], command) and fault.fires():
+                return fault.effect
+        return None
+
     def ha(self, sid: str, *kinds: str) -> Effect | None:
         """The effect on the HA command or service ``sid``; with ``kinds`` only faults of these kinds are asked."""
         for fault in self._faults:
@@ -139,7 +149,7 @@ def _parse(id: int, description: Mapping[str, Any]) -> Fault:
     if not isinstance(description, Mapping):
         raise BadFault(f"A fault is a mapping with 'match' and 'effect', 'task' or 'ha', not {description!r}.")
     nth, count = (_whole(description, name) for name in ("nth", "count"))
-    domains = {"match": _http, "task": _task, "ha": _ha}
+    domains = {"match": _http, "task": _task, "ha": _ha, "shell": _shell}
     for key, parse in domains.items():
         if key in description:
             domain, effect, match = parse(description)
@@ -147,7 +157,7 @@ def _parse(id: int, description: Mapping[str, Any]) -> Fault:
                 nth = nth if nth is not None else _whole(description["match"], "nth")
                 count = count if count is not None else _whole(description["match"], "count")
             return Fault(id, domain, effect, match, nth, count)
-    raise BadFault("A fault needs 'match' (HTTP), 'task' or 'ha': which one is it?")
+    raise BadFault("A fault needs 'match' (HTTP), 'task', 'ha' or 'shell': which one is it?")
 
 
 def _whole(description: Mapping[str, Any], name: str) -> int | None:
@@ -215,6 +225,19 @@ def _task_effect(effect: Any) -> Effect:
         "The effect of a task fault is {fail: text}, kill, {warnings: n}, leave-lock or leave-target-disk, "
         f"not {effect!r}."
     )
+
+
+def _shell(description: Mapping[str, Any]) -> tuple[str, Effect, dict[str, Any]]:
+    _only(description, {"shell", "node", "effect", "nth", "count"}, "A fault of the shell")
+    wanted = {key: str(description[key]) for key in ("shell", "node") if key in description}
+    try:
+        re.compile(wanted["shell"])
+    except re.error as error:
+        raise BadFault(f"'shell' of a fault is no regular expression: {error}.") from error
+    effect = _task_effect(description.get("effect", "fail"))
+    if effect.kind != "fail":
+        raise BadFault(f"The effect of a fault of the shell is {{fail: text}}, not {description.get('effect')!r}.")
+    return "shell", effect, wanted
 
 
 def _ha(description: Mapping[str, Any]) -> tuple[str, Effect, dict[str, Any]]:

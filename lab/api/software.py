@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import lab.node_shell  # noqa: F401  # pylint: disable=unused-import  # registers the shell's commands
 from lab.http.router import Call, Param, opt, route
 from lab.http.router import check as needs
 from lab.pve.releases import machines

@@ -13,6 +13,7 @@ from lab.cluster_file.reader import Map, as_names, as_rate, fail, suggestion
 from lab.pve.cluster import Cluster
 from lab.pve.node import Nic, Node
 from lab.pve.releases import OLDEST, profile
+from lab.pve.upgrade import pending_for
 
 _NAME = re.compile(r"^[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$")
 STATES = ("online", "offline", "cut-off")
@@ -68,16 +69,38 @@ def _read_node(spec: Map, name: str, number: int, where: str) -> Node:
         zfs_installed=spec.flag("zfs_installed", True),
         efi=spec.flag("efi", True),
     )
+    node.kernels = spec.names("kernels")
+    node.pinned_kernel = spec.text("pinned_kernel", "")
+    node.boot_seconds = spec.age("boot", 45.0)
     if spec.has("rootfs"):
         node.rootfs = (spec.size("rootfs"), 12 * 10**9)
     node.packages = dict(base.packages) | {"pve-manager": version}
     node.packages |= {key: str(value) for key, value in spec.map("packages").rest()}
-    node.packages_pending = {key: str(value) for key, value in spec.map("updates").rest()}
+    node.packages_pending = _updates(spec, node)
     node.nics = _read_network(spec, address)
     node.disks = [dict(Map(f"{spec.at('disks')}[{i}]", row).rest()) for i, row in enumerate(spec.rows("disks"))]
     node.pci = [_device(f"{spec.at('pci')}[{i}]", row, "id") for i, row in enumerate(spec.rows("pci"))]
     node.usb = [_device(f"{spec.at('usb')}[{i}]", row, "vendid") for i, row in enumerate(spec.rows("usb"))]
     return node
+
+
+def _updates(spec: Map, node: Node) -> dict[str, str]:
+    """``upgrade:`` to a release and kernel, and single packages under ``updates:``."""
+    found: dict[str, str] = {}
+    if spec.has("upgrade"):
+        value = spec.take("upgrade")
+        to = Map(spec.at("upgrade"), value if isinstance(value, dict) else {"release": value})
+        kernel = to.text("kernel") if to.has("kernel") else None
+        _release_to, version = _release(to)
+        to.done()
+        if _parts(version) < _parts(node.version):
+            fail(spec.at("upgrade"), f"{version} is older than the {node.version} that the node has")
+        found = pending_for(node, version, kernel)
+    return found | {key: str(value) for key, value in spec.map("updates").rest()}
+
+
+def _parts(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)]
 
 
 def _numbered(value: Any, number: int) -> Any:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from lab.pve.node import Node
     from lab.pve.tasks import Task
 
-BOOT_SECONDS = 45.0
 GUEST_TIMEOUT = 180.0
 
 
@@ -37,7 +36,7 @@ def shut_down(cluster: Cluster, node: Node, kind: str) -> None:
             return
         cluster.power_off(node)
         if kind == "reboot":
-            cluster.power_on(node, BOOT_SECONDS)
+            cluster.power_on(node)
 
     cluster.engine.spawn(run())
 

@@ -18,6 +18,7 @@ from lab.pve.pvestatd import Pvestatd
 from lab.pve.storage import Storages
 from lab.pve.tasks import Tasks
 from lab.pve.traits import DEFAULT, Traits
+from lab.pve.upgrade import boot_kernel
 from lab.pve.users import Users
 from lab.sim.engine import Engine, Sim
 from lab.sim.network import Network
@@ -114,13 +115,14 @@ class Cluster:
         self.changed(node)
         self._leave_later(node)
 
-    def power_on(self, node: Node, boot_seconds: float = 45.0) -> None:
-        """Boot a node; it joins after ``boot_seconds``."""
+    def power_on(self, node: Node, boot_seconds: float | None = None) -> None:
+        """Boot a node; it joins after ``boot_seconds`` (those of the node unless given)."""
 
         def boot() -> Sim:
-            yield self.engine.sleep(boot_seconds)
+            yield self.engine.sleep(node.boot_seconds if boot_seconds is None else boot_seconds)
             if node.powered:
                 return
+            node.kernel = boot_kernel(node)
             node.powered = True
             node.linked = True
             node.proxy_up = node.daemon_up = True

@@ -75,6 +75,8 @@ class Node:
     :ivar links: corosync addresses, link 0 first.
     :ivar disks: rows of ``disks/list``; :ivar pci, usb: rows of ``hardware/pci`` and ``hardware/usb``.
     :ivar zfs_installed: False on a node without zfsutils-linux.
+    :ivar kernels: installed kernels beside the running one. :ivar pinned_kernel: that boots whatever is newer.
+    :ivar boot_seconds: from switching on until its daemons serve.
     :ivar replication_state: pvesr's state file, by job id: ``last_sync``, ``last_try``, ``fail_count``, ``error`` …
     """
 
@@ -110,6 +112,9 @@ class Node:
     replication_state: dict[str, dict[str, Any]] = field(default_factory=dict)
     packages: dict[str, str] = field(default_factory=dict)
     packages_pending: dict[str, str] = field(default_factory=dict)
+    kernels: list[str] = field(default_factory=list)
+    pinned_kernel: str = ""
+    boot_seconds: float = 45.0
     mapped: dict[str, Any] = field(default_factory=dict)
     pipes: dict[str, Pipe] = field(default_factory=dict)
     next_pid: int = 1000

@@ -14,7 +14,7 @@ from lab.faults import BadFault, Faults
 @pytest.mark.parametrize(
     ("description", "part"),
     [
-        ({}, "'match' (HTTP), 'task' or 'ha'"),
+        ({}, "'match' (HTTP), 'task', 'ha' or 'shell'"),
         ({"match": {"verb": "GET"}, "effect": "hang"}, "no 'verb'"),
         ({"match": {"path": "("}, "effect": "hang"}, "regular expression"),
         ({"match": {}, "effect": {"status": 700}}, "effect of an HTTP fault"),
