@@ -25,7 +25,8 @@ from tests.conformance.poll import CONNECTION_ERROR, TIMELINES, Change
 View = Callable[[int, Any], Any]
 _ORDER = re.compile(r"(POST|PUT|DELETE) (/\S+)")
 _SHELL = re.compile(r"on (\w+): ((?:qm|pct) unlock \d+)$")
-_TASKS = frozenset({"qmigrate", "vzmigrate", "qmstart", "vzstart"})
+_MOVES = frozenset({"qmigrate", "vzmigrate", "qmmove", "move_volume"})
+_TASKS = _MOVES | {"qmstart", "vzstart"}
 _KILL = re.compile(r"on (\w+): kill -9 \d+$")
 
 
@@ -98,12 +99,14 @@ class Story:
     """One recording and the lab that retells it.
 
     :ivar views: endpoint as the recording names it → what is looked at.
+    :ivar since: seconds of the recording that are not told again; times count from there.
     """
 
     name: str
     lab: Lab
     views: Mapping[str, View]
     interval: float = 0.25
+    since: float = 0.0
     seen: dict[str, list[Change]] = field(default_factory=dict)
     answers: list[Answered] = field(default_factory=list)
     _upids: dict[str, str] = field(default_factory=dict)
@@ -112,8 +115,10 @@ class Story:
     def tell(self, until: float | None = None, before: Mapping[float, Callable[[], None]] | None = None) -> Story:
         """Do everything that was done up to ``until``. ``before``: what happened outside the API, by time."""
         events = [row for row in load(self.name) if "event" in row and row["t"] >= 0]
-        last = until if until is not None else max(row["t"] for row in load(self.name)) + 1
-        deeds = [(float(row["t"]), self._deed(row)) for row in events if row["t"] <= last]
+        self._upids = {upid: "" for row in events if row["t"] < self.since and (upid := _started(row)) is not None}
+        last = until if until is not None else max(row["t"] for row in load(self.name)) + 1 - self.since
+        told = [(float(row["t"]) - self.since, row) for row in events if row["t"] >= self.since]
+        deeds = [(at, self._deed(row)) for at, row in told if at <= last]
         deeds += list((before or {}).items())
         start = self.lab.now
         self._look_around(start)
@@ -169,7 +174,7 @@ class Story:
         assert status == 200, body
 
     def _kill(self) -> None:
-        running = [item for item in self.lab.cluster.tasks.running() if item.type in {"qmigrate", "vzmigrate"}]
+        running = [item for item in self.lab.cluster.tasks.running() if item.type in _MOVES]
         self._control("/lab/task", upid=running[0].upid, action="kill")
 
     def _order(self, method: str, path: str, row: dict[str, Any]) -> None:
@@ -182,8 +187,8 @@ class Story:
         for _step in range(10):
             if not process.triggered:
                 self.lab.advance(0.005)
-        data = (row["answer"].get("body") or {}).get("data")
-        if process.triggered and isinstance(data, str) and data.startswith("UPID:") and process.value.body:
+        data = _started(row)
+        if process.triggered and data is not None and process.value.body:
             got = process.value.body["data"]
             if got is not None:
                 self._upids[data] = got
@@ -206,10 +211,10 @@ class Story:
             if row.get("endpoint") == endpoint:
                 lost = row["status"] == CONNECTION_ERROR
                 value = CONNECTION_ERROR if lost else view(row["status"], row["value"])
-                if row["t"] < 0:
+                if row["t"] < self.since:
                     changes = [Change(0.0, value)]
                 elif not changes or changes[-1].value != value:
-                    changes.append(Change(row["t"], value))
+                    changes.append(Change(row["t"] - self.since, value))
         return changes
 
     def check(self, endpoints: Iterable[str] | None = None, tolerance: float = 2.0, until: float = 1e9) -> None:
@@ -229,6 +234,12 @@ class Story:
         for answer in known:
             where = f"{self.name}: {answer.order} at {answer.at}"
             assert (answer.status, answer.reason) == (answer.genuine["status"], answer.genuine["reason"]), where
+
+
+def _started(row: Mapping[str, Any]) -> str | None:
+    """The UPID that an order of the recording was answered with."""
+    data = (row.get("answer", {}).get("body") or {}).get("data")
+    return data if isinstance(data, str) and data.startswith("UPID:") else None
 
 
 def _list(changes: list[Change]) -> str:
