@@ -41,6 +41,10 @@ CAUSES: dict[str, str] = {
     "replica-removal": r"marked for removal",
     "ha-rule": r"negative affinity|cannot migrate resource",
     "ha-node-affinity": r"migrate service '\S+' to node '\S+' \(running\)|relocate service",
+    "ha-error": r"in error state|is error on",
+    "ha-recovering": r"is (?:fence|recovery) on",
+    "ha-no-quorum": r"no quorum",
+    "ha-node-state": r"not online",
     "ha-disarmed": r"is freeze on",
 }
 

@@ -1,19 +1,119 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The HA manager: will it carry out the move, and who comes along?"""
+"""The HA manager: will it carry out the move, who comes along, and will the guest stay? (pve-facts §1.4, §7)"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding, Severity
+from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding, Kind, Severity
+from ansible_collections.pve.mobility.plugins.module_utils.model.foresee import foresee
+from ansible_collections.pve.mobility.plugins.module_utils.model.ha import MOVING, Service
+from ansible_collections.pve.mobility.plugins.module_utils.model.ha_config import HaRule
 from ansible_collections.pve.mobility.plugins.module_utils.model.move import MoveFacts
+
+DISARMED = Kind(
+    "ha-disarmed",
+    Severity.BLOCK,
+    "The HA stack is disarmed and keeps its services frozen.",
+    "Requests to move a service are accepted and never carried out.",
+    "arm it again (POST /cluster/ha/status/arm-ha), or set the resource to ignored for the time of the work",
+    "state of the service, mode of the disarmed stack",
+    enforced=True,
+)
+ERROR = Kind(
+    "ha-error",
+    Severity.BLOCK,
+    "The HA manager has the guest in state error.",
+    "It does nothing with such a service until that is cleared.",
+    "set it to disabled, mend the cause, then set it to started",
+    "state of the service",
+    enforced=True,
+)
+RECOVERING = Kind(
+    "ha-recovering",
+    Severity.BLOCK,
+    "The HA manager is recovering the guest from a node that failed.",
+    "It drops requests for such a service.",
+    "wait until it is started again",
+    "state of the service",
+    enforced=True,
+)
+NO_QUORUM = Kind(
+    "ha-no-quorum",
+    Severity.BLOCK,
+    "The HA manager has no quorum.",
+    "Without it nothing is moved.",
+    "bring back a majority of the nodes",
+    enforced=True,
+)
+NODE_STATE = Kind(
+    "ha-node-state",
+    Severity.BLOCK,
+    "The HA manager does not have the target as online.",
+    "It drops requests to such nodes, and only its journal says so.",
+    "see that pve-ha-lrm runs on the target, or choose another target",
+    "state of the node",
+    enforced=True,
+)
+BUSY = Kind(
+    "ha-busy",
+    Severity.WARN,
+    "The HA manager is moving the guest already, or has a request for it that it has not acted on.",
+    "One move at a time: the request waits, or the later one wins.",
+    "wait until the service is at rest",
+    "state of the service, the request",
+)
+RULE = Kind(
+    "ha-rule",
+    Severity.BLOCK,
+    "An HA rule keeps the guest off the target because of another resource.",
+    "The request is accepted, and refused in the journal of the HA manager alone.",
+    "choose another target, move the other resource first, or change the rule",
+    "the other resource, cause",
+    enforced=True,
+)
+NODE_AFFINITY = Kind(
+    "ha-node-affinity",
+    Severity.BLOCK,
+    "An HA rule or restricted group does not allow the target.",
+    "The HA manager carries the move out, and some rounds later it brings the guest back. A service that is stopped"
+    " stays until it is started.",
+    "choose another target, or change the rule",
+    "the rule, its nodes and their priorities",
+    enforced=True,
+)
+PREFERRED = Kind(
+    "ha-preferred-node",
+    Severity.WARN,
+    "An HA rule or group prefers other nodes than the target.",
+    "Unless failback is off, the HA manager brings the guest back while one of them is online.",
+    "choose a preferred node, switch failback off for the resource, or change the rule",
+    "the rule, its nodes and their priorities",
+)
+PARTNERS = Kind(
+    "ha-partners",
+    Severity.INFO,
+    "Other resources move along, because an HA rule keeps them together.",
+    "They need room on the target too.",
+    "nothing to do; see that the target has room for all of them",
+    "the resources",
+)
+PARTNER_STUCK = Kind(
+    "ha-partner-stuck",
+    Severity.BLOCK,
+    "A resource that an HA rule keeps together with the guest cannot come along to the target.",
+    "The guest moves, its partner does not, and the HA manager tries again and again.",
+    "remove what holds the partner, choose another target, or disable the rule for the time of the work",
+    "the resource, what holds it",
+)
 
 _CAUSES = {
     "resource-affinity": "must not be on the same node (negative resource affinity)",
     "node-affinity": "is not allowed there (node affinity rule)",
 }
+_AT_REST = frozenset({"stopped", "disabled"})
 
 
 def manager_will_act(move: MoveFacts) -> Iterator[Finding]:
@@ -21,110 +121,144 @@ def manager_will_act(move: MoveFacts) -> Iterator[Finding]:
     if move.ha is None:
         return
     guest = move.guest
-    service = move.ha.services.get(guest.sid)
-    state = service.state if service is not None else guest.hastate or ""
+    state = _state(move)
     if move.ha.disarm_mode or state == "freeze":
-        yield Finding(
-            "ha-disarmed",
-            Severity.BLOCK,
+        yield DISARMED.found(
             f"the HA stack is disarmed, so it carries out no moves ({guest.sid} is in state {state or 'unknown'})",
-            "arm it again (POST /cluster/ha/status/arm-ha), or set the resource to ignored for the time of the work",
             guest=guest.vmid,
-            evidence={"state": state, "mode": move.ha.disarm_mode},
+            state=state,
+            mode=move.ha.disarm_mode,
         )
     elif state == "error":
-        yield Finding(
-            "ha-error",
-            Severity.BLOCK,
+        yield ERROR.found(
             f"the HA manager has {guest.sid} in state error and will not move it",
             f"set it to disabled, mend the cause, then to started: ha-manager set {guest.sid} --state disabled",
             guest=guest.vmid,
-            evidence={"state": state},
+            state=state,
         )
     elif state in {"fence", "recovery"}:
-        yield Finding(
-            "ha-recovering",
-            Severity.BLOCK,
-            f"the HA manager is recovering {guest.sid} (state {state})",
-            "wait until it is started again",
-            guest=guest.vmid,
-            evidence={"state": state},
+        yield RECOVERING.found(
+            f"the HA manager is recovering {guest.sid} (state {state})", guest=guest.vmid, state=state
         )
     elif not move.ha.quorate:
-        yield Finding(
-            "ha-no-quorum",
-            Severity.BLOCK,
-            "the HA manager has no quorum",
-            "bring back a majority of the nodes",
-            guest=guest.vmid,
-        )
+        yield NO_QUORUM.found("the HA manager has no quorum", guest=guest.vmid)
+    else:
+        yield from _busy(move)
     known = move.ha.nodes.get(move.target.name)
     if move.target.online and known not in (None, "online", "maintenance"):
-        yield Finding(
-            "ha-node-state",
-            Severity.BLOCK,
+        yield NODE_STATE.found(
             f"the HA manager has {move.target.name} in state {known}, and drops requests to such nodes",
             f"see that pve-ha-lrm runs on {move.target.name}, or choose another target",
             guest=guest.vmid,
             node=move.target.name,
-            evidence={"state": known},
+            state=known,
         )
+
+
+def _service(move: MoveFacts) -> Service | None:
+    return move.ha.services.get(move.guest.sid) if move.ha is not None else None
+
+
+def _state(move: MoveFacts) -> str:
+    service = _service(move)
+    return service.state if service is not None else move.guest.hastate or ""
+
+
+def _busy(move: MoveFacts) -> Iterator[Finding]:
+    service = _service(move)
+    if service is None or (service.state not in MOVING and not service.command):
+        return
+    doing = f"is in state {service.state}" if service.state in MOVING else f"has to {' '.join(service.command)}"
+    yield BUSY.found(
+        f"{move.guest.sid} {doing}, so a move to {move.target.name} has to wait",
+        guest=move.guest.vmid,
+        state=service.state,
+        command=list(service.command),
+    )
 
 
 def rules(move: MoveFacts) -> Iterator[Finding]:
     """Affinity rules: the request would be accepted with 200 and refused by the HA manager's journal alone."""
     for sid, cause in move.precondition.hindrance(move.target.name).blocking:
-        yield Finding(
-            "ha-rule",
-            Severity.BLOCK,
+        yield RULE.found(
             f"an HA rule keeps {move.guest.sid} off {move.target.name}: {sid} {_CAUSES.get(cause, cause)}",
-            "choose another target, move the other resource first, or change the rule",
             guest=move.guest.vmid,
             node=move.target.name,
-            evidence={"sid": sid, "cause": cause},
+            sid=sid,
+            cause=cause,
         )
-    yield from _node_affinity(move)
+    for rule in move.rules:
+        if rule.type == "node-affinity" and rule.active and move.guest.sid in rule.sids:
+            yield from _node_affinity(move, rule)
     if move.precondition.dependents:
         partners = ", ".join(move.precondition.dependents)
-        yield Finding(
-            "ha-partners",
-            Severity.INFO,
+        yield PARTNERS.found(
             f"{partners} will move along (positive resource affinity)",
-            "nothing to do; see that the target has room for all of them",
             guest=move.guest.vmid,
             node=move.target.name,
-            evidence={"sids": list(move.precondition.dependents)},
+            sids=list(move.precondition.dependents),
+        )
+        yield from _partners(move)
+
+
+def _node_affinity(move: MoveFacts, rule: HaRule) -> Iterator[Finding]:
+    """The HA manager carries such a move out, and some rounds later it brings the guest back (pve-facts §7.3)."""
+    target, guest = move.target.name, move.guest
+    kind = "group" if rule.group else "rule"
+    nodes = ", ".join(sorted(rule.nodes))
+    allowed = (target in rule.nodes) is rule.positive
+    resource = move.state.ha_resource(guest.sid)
+    if not allowed and (rule.strict or not rule.positive):
+        rests = _state(move) in _AT_REST
+        yield NODE_AFFINITY.found(
+            f"HA {kind} {rule.id} {'keeps' if rule.positive else 'bars'} {guest.sid}"
+            f" {'on' if rule.positive else 'from'} {nodes}, so the HA manager would bring it back from {target}"
+            f"{' as soon as it is started' if rests else ''}",
+            f"choose another target, or change the {kind}",
+            severity=Severity.WARN if rests else None,
+            guest=guest.vmid,
+            node=target,
+            rule=rule.id,
+            nodes=dict(rule.nodes),
+        )
+    elif (
+        rule.positive
+        and rule.nodes.get(target, -1) < max(rule.nodes.values(), default=-1)
+        and (resource is None or resource.failback)
+    ):
+        yield PREFERRED.found(
+            f"HA {kind} {rule.id} prefers other nodes for {guest.sid} ({nodes}): unless failback is off, the"
+            f" HA manager brings it back from {target} while one of them is online",
+            f"choose a preferred node, switch failback off for the resource, or change the {kind}",
+            guest=guest.vmid,
+            node=target,
+            rule=rule.id,
+            nodes=dict(rule.nodes),
         )
 
 
-def _node_affinity(move: MoveFacts) -> Iterator[Finding]:
-    """The HA manager carries such a move out, and some rounds later it brings the guest back (pve-facts §7.3)."""
-    target = move.target.name
-    for rule in move.rules:
-        if rule.type != "node-affinity" or not rule.active or move.guest.sid not in rule.sids:
+def _partners(move: MoveFacts) -> Iterator[Finding]:
+    """Those who come along need their storages and devices on the target as well."""
+    state, target = move.state, move.target.name
+    for sid in move.precondition.dependents:
+        number = sid.rpartition(":")[2]
+        partner = state.guest(int(number)) if number.isdigit() else None
+        if partner is None or partner.node == target:
             continue
-        kind = "group" if rule.group else "rule"
-        nodes = ", ".join(sorted(rule.nodes))
-        allowed = (target in rule.nodes) is rule.positive
-        if not allowed and (rule.strict or not rule.positive):
-            yield Finding(
-                "ha-node-affinity",
-                Severity.BLOCK,
-                f"HA {kind} {rule.id} {'keeps' if rule.positive else 'bars'} {move.guest.sid}"
-                f" {'on' if rule.positive else 'from'} {nodes}, so the HA manager would bring it back from {target}",
-                f"choose another target, or change the {kind}",
+        before = foresee(state, partner)
+        hindrance = before.hindrance(target)
+        holds = [
+            *(f"storage {name} is not there" for name in hindrance.storages),
+            *(f"{key} is not mapped there" for key in hindrance.resources),
+            *(f"{other} is there" for other, _cause in hindrance.blocking if other != move.guest.sid),
+            *(f"it uses {key}" for key in before.local_resources if not before.mapped.get(key, ("", False))[1]),
+            *(f"{disk.drive} is a local medium" for disk in before.local_disks if disk.cdrom and not disk.cloudinit),
+        ]
+        if holds:
+            yield PARTNER_STUCK.found(
+                f"{partner.label} has to move along with {move.guest.label} to {target}, and cannot: {holds[0]}",
                 guest=move.guest.vmid,
                 node=target,
-                evidence={"rule": rule.id, "nodes": dict(rule.nodes)},
-            )
-        elif rule.positive and rule.nodes.get(target, -1) < max(rule.nodes.values(), default=-1):
-            yield Finding(
-                "ha-preferred-node",
-                Severity.WARN,
-                f"HA {kind} {rule.id} prefers other nodes for {move.guest.sid} ({nodes}): unless failback is off, the"
-                f" HA manager brings it back from {target} while one of them is online",
-                f"choose a preferred node, switch failback off for the resource, or change the {kind}",
-                guest=move.guest.vmid,
-                node=target,
-                evidence={"rule": rule.id, "nodes": dict(rule.nodes)},
+                sid=sid,
+                holds=holds,
             )

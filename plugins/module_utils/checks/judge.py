@@ -13,6 +13,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.checks import (
     devices,
     formats,
     ha,
+    ha_recovery,
     media,
     nodes,
     pinned,
@@ -54,6 +55,7 @@ MOVE_CHECKS: tuple[MoveCheck, ...] = (
 SCOPE_CHECKS: tuple[ScopeCheck, ...] = (
     quorum.quorum,
     nodes.clocks,
+    ha_recovery.recovery,
     unjudged.not_judged,
 )
 """Of the cluster, its nodes, and guests wherever they go."""
@@ -62,6 +64,7 @@ MODULES: tuple[ModuleType, ...] = (
     quorum,
     nodes,
     ha,
+    ha_recovery,
     devices,
     storage,
     space,

@@ -145,10 +145,9 @@ def _uses(move: MoveFacts) -> tuple[dict[str, _Use], dict[str, _Use]]:
                 use = uses.setdefault(storage.id, _Use())
                 use.contents.add("iso" if disk.volid.partition(":")[2].startswith("iso/") else own)
                 use.keys.append(disk.key)
-    if not move.managed:
-        # All that are named are checked, whether the guest has anything to put there or not.
-        for name in move.storage_map.values():
-            targets.setdefault(name, _Use()).contents.add(own)
+    # All that are named are checked, whether the guest has anything to put there or not, and even by the HA manager.
+    for name in move.storage_map.values():
+        targets.setdefault(name, _Use()).contents.add(own)
     return sources, targets
 
 

@@ -104,6 +104,19 @@ def group_rules(rows: Iterable[Mapping[str, Any]], resources: Iterable[HaResourc
     )
 
 
+def allowed_nodes(rules: Iterable[HaRule], nodes: Iterable[str]) -> frozenset[str]:
+    """Nodes on which the HA manager may run a resource, by the rules that are about it; it knows no replicas (§7.9)."""
+    allowed = frozenset(nodes)
+    for rule in rules:
+        if rule.type != "node-affinity" or not rule.active:
+            continue
+        if not rule.positive:
+            allowed -= rule.nodes.keys()
+        elif rule.strict:
+            allowed &= rule.nodes.keys()
+    return allowed
+
+
 def _priorities(value: Any) -> dict[str, int]:
     found = {}
     for word in words(value):
