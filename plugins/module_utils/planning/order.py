@@ -9,8 +9,9 @@ first whose guests can then go to nodes that are done; the HA master and the API
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest
@@ -22,12 +23,14 @@ from ansible_collections.pve.mobility.plugins.module_utils.planning.policy impor
 Choices = Mapping[tuple[str, frozenset[str]], int]
 """(node, nodes to which its guests may go) → how many of its guests."""
 
+Class = tuple[int, Level, int]
+"""What decides before anything else: wishes, releases, and who comes last."""
 _PASSES = 3
 """Times that all places are tried for all nodes."""
 
 
-def choices(state: ClusterState, affinity: Affinity, policy: Policy) -> Choices:
-    """By replicas, rules and storages alone: quick, and never fewer nodes than there are."""
+def choices(state: ClusterState, affinity: Affinity, policy: Policy, only: Container[int] | None = None) -> Choices:
+    """By replicas, rules and storages alone: quick, and never fewer nodes than there are. :param only: these guests."""
     everywhere = frozenset(
         node.name
         for node in state.nodes
@@ -36,7 +39,7 @@ def choices(state: ClusterState, affinity: Affinity, policy: Policy) -> Choices:
     counted: Counter[tuple[str, frozenset[str]]] = Counter()
     by_storage: dict[frozenset[str], frozenset[str]] = {}
     for guest in state.guests:
-        if policy.stopped or is_running(guest):
+        if (policy.stopped or is_running(guest)) and (only is None or guest.vmid in only):
             allowed = everywhere & _places(state, guest, affinity, everywhere, by_storage)
             counted[guest.node, allowed - {guest.node}] += 1
     return dict(counted)
@@ -109,7 +112,7 @@ def orders(
     weighed = _Weighed.of(names, found, safe)
     rank = {name: index for index, name in enumerate(policy.order)}
     last = {name: index for index, name in enumerate((*_busy(state), *policy.last))}
-    classes: dict[int, tuple[int, Level, int]] = {
+    classes: dict[int, Class] = {
         index: (rank.get(name, len(rank)), known[name], last.get(name, -1)) for index, name in enumerate(names)
     }
     guests = {index: len(state.guests_on(name)) for index, name in enumerate(names)}
@@ -146,7 +149,7 @@ def _load(state: ClusterState, name: str) -> float:
 
 def _greedy(
     weighed: _Weighed,
-    classes: Mapping[int, tuple[int, Level, int]],
+    classes: Mapping[int, Class],
     guests: Mapping[int, int],
     memory: Mapping[int, float],
     first: int | None = None,
@@ -179,9 +182,7 @@ def _greedy(
     return tuple(found)
 
 
-def _improved(
-    weighed: _Weighed, classes: Mapping[int, tuple[int, Level, int]], order: Sequence[int]
-) -> tuple[int, ...]:
+def _improved(weighed: _Weighed, classes: Mapping[int, Class], order: Sequence[int]) -> tuple[int, ...]:
     """Take each node out and put it where it costs least, among nodes of its class."""
     best, cost = list(order), weighed.cost(order)
     for _pass in range(_PASSES):
@@ -190,7 +191,7 @@ def _improved(
             rest = [item for item in best if item != index]
             for place in range(len(best)):
                 tried = [*rest[:place], index, *rest[place:]]
-                if any(classes[a] > classes[b] for a, b in zip(tried, tried[1:])):
+                if any(classes[a] > classes[b] for a, b in itertools.pairwise(tried)):
                     continue
                 found = weighed.cost(tried)
                 if found < cost:
