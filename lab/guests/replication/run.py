@@ -158,6 +158,7 @@ class Run:
             volume = cluster.storages.find(volid, self.steps.node.name)
             began = self.steps.engine.now
             since = next((snap.created for snap in volume.snapshots if snap.name == base), began) if volume else began
+            self._mishap("disks", f"set -o pipefail && pvesm export {volid} zfs - -with-snapshots 1 -snapshot {name}")
             if volume is not None:
                 volume.dirty = min(volume.used, written(cluster, job.guest, volume, since))
             yield from Copy(
@@ -189,6 +190,7 @@ class Run:
                 self._complain(storage, fault.reason)
                 code = 1 if fault.reason.endswith("\n") else 255
                 raise Die(f"command '{words}' failed: exit code {code}") from fault
+        self._mishap("prepare", words)
         self._delete_stale(volumes, scan, last_sync)
         return self._bases(volumes, last_sync, parent)
 
@@ -266,6 +268,7 @@ class Run:
                     f"command '{self.way.ssh} -- pvesr prepare-local-job {job.id} --scan {','.join(stores)} "
                     "--last_sync 1 --force' failed: exit code 255"
                 )
+            self._mishap("prepare", f"{self.way.ssh} -- pvesr prepare-local-job {job.id} --last_sync 1 --force")
             for storage in stores:
                 for volume in cluster.storages.volumes(storage, target.name):
                     names = [snap.name for snap in volume.snapshots if snap.name.startswith(prefix)]
@@ -283,6 +286,16 @@ class Run:
         self.log("job removed")
 
     # ------------------------------------------------------------ small things
+
+    def _mishap(self, phase: str, command: str) -> None:
+        """A fault on demand: ``{task: replicate, vmid, phase, effect: {fail: text}}``."""
+        effect = self.steps.cluster.faults.task("replicate", self.job.guest, phase)
+        if effect is not None and effect.kind == "fail":
+            if phase == "prepare":
+                self._remote(effect.text)
+            else:
+                self.log(effect.text)
+            raise Die(f"command '{command}' failed: exit code 255")
 
     def _remote(self, text: str) -> None:
         self.log(f"(remote_prepare_local_job) {text}")

@@ -74,6 +74,8 @@ def run(
         work = _carry_out(session, clock, request, decision)
         result |= {"guest": _guest(work), "node": work.node}
     replicator = Replicator(session, clock, work)
+    if handle is None and not work.changed:
+        replicator.seen = decision.seen
     deadline = (work.asked_at or deadline_from) + request.timeout if request.timeout else None
     if not wait:
         return result | (_end(replicator) if replicator.poll() else _going(replicator))
@@ -276,8 +278,10 @@ def _going(replicator: Replicator) -> dict[str, Any]:
 def _now(replicator: Replicator) -> dict[str, Any]:
     """The jobs as they are now, and what this run did to them."""
     work, session = replicator.work, replicator.session
-    jobs = replicator.seen if work.created + work.updated + work.removed == [] else None
-    seen = jobs or read_jobs(session, work.vmid, work.node or None)
+    # What was looked at last is old when something was written since.
+    written = work.created or work.updated or work.removed
+    seen = replicator.seen if replicator.seen is not None and not written else None
+    seen = seen or read_jobs(session, work.vmid, work.node or None)
     now = cluster_time(session, work.node or None)
     return {
         "changed": work.changed,

@@ -14,7 +14,11 @@ from ansible_collections.pve.mobility.plugins.module_utils.api.session import Se
 from ansible_collections.pve.mobility.plugins.module_utils.model.replication import ReplicationJob
 
 LINE = re.compile(r"^\S+ \S+ \d+-\d+: (?:\(\S+\) )?(.*)$", re.DOTALL)
-_TROUBLE = re.compile(r"error|fail|cannot|could not|unable|refused|denied|timed out|no route|no common", re.IGNORECASE)
+_TROUBLE = re.compile(
+    r"error|fail|cannot|could not|unable|refused|denied|timed out|no route|no such|no common|busy"
+    r"|out of space|modified",
+    re.IGNORECASE,
+)
 _NONE = "unable to open file"
 """What stands in the place of a log before the first run."""
 _MOST = 500
