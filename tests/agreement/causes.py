@@ -14,6 +14,9 @@ WONT_START = r"remote command failed|start failed"
 CAUSES: dict[str, str] = {
     "quorum-lost": r"no quorum|not ready",
     "node-offline": NO_SSH + r"|not online",
+    "source-offline": r"HTTP 595|no answer",
+    "guest-locked": r"(?:VM|CT) is locked",
+    "task-running": r"(?:VM|CT) is locked|can't lock file",
     "node-maintenance": r"not online",
     "passthrough": r"uses local devices|uses following mapped devices",
     "virtiofs-live": r"uses local devices: .*virtiofs|uses following mapped devices: .*virtiofs",

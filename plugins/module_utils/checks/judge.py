@@ -14,6 +14,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.checks import (
     formats,
     ha,
     ha_recovery,
+    locks,
     media,
     nodes,
     pinned,
@@ -21,6 +22,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.checks import (
     replication,
     space,
     storage,
+    tasks,
     unjudged,
 )
 from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding, Kind
@@ -33,6 +35,8 @@ ScopeCheck = Callable[[Scope], Iterable[Finding]]
 MOVE_CHECKS: tuple[MoveCheck, ...] = (
     nodes.target_takes_guests,
     nodes.source_is_there,
+    locks.guest_lock,
+    tasks.guest_tasks,
     ha.manager_will_act,
     ha.rules,
     devices.passthrough,
@@ -55,6 +59,7 @@ MOVE_CHECKS: tuple[MoveCheck, ...] = (
 SCOPE_CHECKS: tuple[ScopeCheck, ...] = (
     quorum.quorum,
     nodes.clocks,
+    tasks.backups,
     ha_recovery.recovery,
     unjudged.not_judged,
 )
@@ -63,6 +68,8 @@ SCOPE_CHECKS: tuple[ScopeCheck, ...] = (
 MODULES: tuple[ModuleType, ...] = (
     quorum,
     nodes,
+    locks,
+    tasks,
     ha,
     ha_recovery,
     devices,

@@ -127,6 +127,10 @@ class ClusterState:
     def jobs_of(self, vmid: int) -> tuple[ReplicationJob, ...]:
         return self._jobs.get(vmid, ())
 
+    def tasks_of(self, vmid: int) -> tuple[RunningTask, ...]:
+        """Running tasks that are about one guest."""
+        return self._tasks.get(vmid, ())
+
     def ha_resource(self, sid: str) -> HaResource | None:
         return self._resources.get(sid)
 
@@ -194,6 +198,10 @@ class ClusterState:
     @cached_property
     def _jobs(self) -> dict[int, tuple[ReplicationJob, ...]]:
         return _grouped((item.guest, item) for item in self.replication_jobs)
+
+    @cached_property
+    def _tasks(self) -> dict[int, tuple[RunningTask, ...]]:
+        return _grouped((item.vmid, item) for item in self.tasks if item.vmid is not None)
 
     @cached_property
     def _resources(self) -> dict[str, HaResource]:
