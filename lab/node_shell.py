@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+
 from lab.control import shell_command
 from lab.errors import Die
 from lab.ha.shutdown import shut_down
@@ -54,6 +56,27 @@ def apt_get(cluster: Cluster, node: Node, words: list[str]) -> str:
     if pending:
         install(cluster, node)
     return head + counts + lines
+
+
+@shell_command("pvesh get")
+def pvesh_get(cluster: Cluster, node: Node, words: list[str]) -> str:
+    """``pvesh get <path> [--name value …] --output-format json``: the API as root on this node, without the network."""
+    from lab.http.gateway import Gateway, Request
+
+    if not words or len(words) % 2 == 0:
+        raise Die("400 not enough arguments\npvesh get <api_path> [OPTIONS] [FORMAT_OPTIONS]")
+    options = {name.removeprefix("--"): value for name, value in zip(words[1::2], words[2::2], strict=True)}
+    if options.pop("output-format", "text") != "json":
+        raise Die("The lab's pvesh speaks JSON only: --output-format json")
+    ticket = {"cookie": f"PVEAuthCookie={cluster.users.issue_ticket('root@pam')}"}
+    request = Request("GET", words[0], dict(options), ticket, node.name, None)
+    process = cluster.engine.spawn(Gateway(cluster).serve(request))
+    while not process.triggered:
+        cluster.engine.env.step()
+    answer = process.value
+    if answer.status != 200:
+        raise Die(answer.reason)
+    return json.dumps(answer.body["data"]) + "\n"
 
 
 @shell_command("pveversion")
