@@ -12,12 +12,12 @@ from lab.guests.values import show
 from lab.http.router import Call, route
 
 
-@route("GET", "/nodes/{node}/qemu/{vmid}/snapshot", NODE, VMID, permission=AUDIT)
+@route("GET", "/nodes/{node}/qemu/{vmid}/snapshot", NODE, VMID, permission=AUDIT, protected=True)
 def vm_snapshots(call: Call) -> list[dict[str, Any]]:
     return _list(call, "qemu")
 
 
-@route("GET", "/nodes/{node}/lxc/{vmid}/snapshot", NODE, VMID, permission=AUDIT)
+@route("GET", "/nodes/{node}/lxc/{vmid}/snapshot", NODE, VMID, permission=AUDIT, protected=True)
 def ct_snapshots(call: Call) -> list[dict[str, Any]]:
     return _list(call, "lxc")
 

@@ -29,6 +29,7 @@ from lab.cluster_file.sections import (
     write_corosync,
 )
 from lab.cluster_file.storages import read_storages
+from lab.cluster_file.strays import read_volumes
 from lab.pve.boot import start_daemons
 from lab.pve.cluster import Cluster
 from lab.sim.engine import Engine
@@ -60,6 +61,7 @@ def load(source: dict[str, Any] | str | Path, *, speed: float = 1.0) -> Cluster:
     read_backup_jobs(top, cluster)
     read_ha(top, cluster, guests)
     read_replication(top, cluster, guests)
+    read_volumes(top, cluster)
     read_foreign_snapshots(top, cluster)
     read_accounts(top, cluster)
     read_tasks(top, cluster)

@@ -17,6 +17,7 @@ from lab.guests.drives import CT_DISK, UNUSED, VM_DISK, parse_drive
 from lab.guests.keys import known_key
 from lab.guests.locks import PATIENCE, check_lock, config_lock, locked
 from lab.guests.privileges import check_devices, check_keys
+from lab.guests.release import free, in_use
 from lab.pve.formats import GuestConfig, format_size, parse_property_string, split_list
 from lab.pve.pmxcfs import assert_digest, digest
 from lab.pve.users import Identity
@@ -148,7 +149,7 @@ def _apply(
             waiting = split_list(config.pending.get("delete"))
             config.pending["delete"] = ",".join([*waiting, key])
             continue
-        _remove(cluster, node, type, vmid, config, key, change.force)
+        _remove(cluster, node, type, vmid, config, key, change.force, change.user)
     disk = VM_DISK if type == "qemu" else CT_DISK
     for key, value in change.values.items():
         if running and not _AT_ONCE.match(key):
@@ -164,17 +165,48 @@ def _apply(
             config.current[key] = value
 
 
-def _remove(cluster: Cluster, node: Node, type: str, vmid: int, config: GuestConfig, key: str, force: bool) -> None:
-    """A disk that is removed stays as unusedN, unless by force; an unused one is destroyed."""
-    value = config.current.pop(key, None)
+def _remove(
+    cluster: Cluster,
+    node: Node,
+    type: str,
+    vmid: int,
+    config: GuestConfig,
+    key: str,
+    force: bool,
+    user: Identity | None = None,
+) -> None:
+    """A disk that is removed stays as unusedN, unless by force; an unused one is destroyed.
+
+    :raises ApiFault: an unused one is protected, not the user's to remove, named elsewhere, or cannot be freed.
+    """
+    value = config.current.get(key)
     if value is None:
         return
+    if UNUSED.match(key):
+        _destroy_unused(cluster, node, type, vmid, config, key, user)
+    del config.current[key]
     _leave_boot_order(config, key)
     volid = parse_drive(key, value).volid
-    if UNUSED.match(key):
-        cluster.storages.free(volid, node.name)
-    elif (VM_DISK if type == "qemu" else CT_DISK).match(key):
+    if (VM_DISK if type == "qemu" else CT_DISK).match(key):
         _unlink(cluster, node, vmid, config, volid, force)
+
+
+def _destroy_unused(
+    cluster: Cluster, node: Node, type: str, vmid: int, config: GuestConfig, key: str, user: Identity | None
+) -> None:
+    """QemuServer.pm:try_deallocate_drive: what belongs to another guest only leaves the configuration."""
+    volid = parse_drive(key, config.current[key]).volid
+    if config.current.get("protection") == "1":
+        label = "VM" if type == "qemu" else "CT"
+        raise Die(f"can't remove unused disk '{volid}' for {label} {vmid} - protection mode enabled")
+    volume = cluster.storages.find(volid, node.name)
+    if volume is not None and volume.vmid != vmid:
+        return
+    if user is not None and type == "qemu":
+        cluster.users.require(user, f"/storage/{volid.partition(':')[0]}", "Datastore.AllocateSpace")
+    if in_use(config, type, key, volid):
+        raise Die(f"unable to delete '{volid}' - volume is still in use (snapshot?)")
+    free(cluster, volid, node.name)
 
 
 def apply_pending(cluster: Cluster, node: Node, entry: VmEntry) -> GuestConfig:
@@ -208,7 +240,7 @@ def _unlink(cluster: Cluster, node: Node, vmid: int, config: GuestConfig, volid:
     if volume is None or volume.vmid != vmid or "cloudinit" in volume.name:
         return
     if force:
-        cluster.storages.free(volid, node.name)
+        free(cluster, volid, node.name)
     else:
         add_unused(config, volid)
 
@@ -218,11 +250,11 @@ def add_unused(config: GuestConfig, volid: str) -> str:
     for key, value in config.current.items():
         if UNUSED.match(key) and parse_drive(key, value).volid == volid:
             return key
-    free = next((f"unused{number}" for number in range(MOST_UNUSED) if f"unused{number}" not in config.current), None)
-    if free is None:
+    left = next((f"unused{number}" for number in range(MOST_UNUSED) if f"unused{number}" not in config.current), None)
+    if left is None:
         raise Die("Too many unused volumes - please delete them first.")
-    config.current[free] = volid
-    return free
+    config.current[left] = volid
+    return left
 
 
 def _set_disk(cluster: Cluster, node: Node, type: str, vmid: int, config: GuestConfig, key: str, value: str) -> None:

@@ -16,10 +16,11 @@ from lab.errors import ApiFault, Die
 from lab.guests import bandwidth
 from lab.guests.config import add_unused
 from lab.guests.create import file_path, formatting
-from lab.guests.disks.volumes import SLOW_FREE, free, has_files, in_snapshots, pipes, room, to_base
+from lab.guests.disks.volumes import SLOW_FREE, has_files, pipes, room, to_base
 from lab.guests.drives import UNUSED, Drive, parse_drive
 from lab.guests.locks import PATIENCE, check_lock, config_lock, locked
 from lab.guests.mishaps import strike
+from lab.guests.release import free, in_snapshots
 from lab.pve.pmxcfs import assert_digest
 from lab.pve.storage import Volume
 from lab.pve.tasks import Signal
@@ -102,6 +103,7 @@ def _move(cluster: Cluster, node: Node, move: VolumeMove, task: Task) -> Sim:
     drive = parse_drive(move.volume, config.current[move.volume])
     origin = drive.storage
     yield cluster.engine.sleep(0.05)
+    strike(cluster, task, "prepare")
     if origin is None:
         raise Die(f"cannot copy volumes of type {'device' if drive.volid.startswith('/dev/') else 'bind'}")
     source = cluster.storages.find(drive.volid, node.name)
@@ -125,7 +127,9 @@ def _move(cluster: Cluster, node: Node, move: VolumeMove, task: Task) -> Sim:
         if not (isinstance(fault, simpy.Interrupt) and fault.cause is Signal.KILL):
             cluster.storages.free(new, node.name)
         raise
-    if move.delete:
+    if not move.delete:
+        strike(cluster, task, "cleanup")
+    else:
         yield cluster.engine.sleep(SLOW_FREE)
         try:
             strike(cluster, task, "cleanup")

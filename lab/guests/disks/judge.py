@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lab.errors import BadParameters, Die
-from lab.guests.disks.volumes import in_snapshots
-from lab.guests.drives import Drive, drives, parse_drive
+from lab.guests.drives import Drive, parse_drive
 from lab.guests.locks import check_lock
+from lab.guests.release import in_use
 from lab.pve.formats import GuestConfig
 from lab.pve.pmxcfs import assert_digest
 
@@ -70,9 +70,7 @@ def judge(cluster: Cluster, node: Node, move: Move) -> Judged:
     cluster.storages.check_available(move.storage, node.name)
     if "images" not in cluster.storages.contents(move.storage):
         raise BadParameters({"storage": f"storage '{move.storage}' does not support vm images"})
-    others = any(other.key != move.disk and other.volid == drive.volid and not other.cdrom
-                 for other in drives(config.current))  # fmt: skip
-    snapshotted = others or in_snapshots(config, "qemu", drive.volid)
+    snapshotted = in_use(config, "qemu", move.disk, drive.volid)
     if snapshotted and move.delete:
         raise Die("you can't move a disk with snapshots and delete the source")
     return Judged(config, drive, origin, format, snapshotted)

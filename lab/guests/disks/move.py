@@ -15,12 +15,13 @@ from lab.guests import bandwidth
 from lab.guests.config import add_unused
 from lab.guests.create import file_path, formatting
 from lab.guests.disks.judge import Move, check_io_uring, judge
-from lab.guests.disks.volumes import SLOW_FREE, free, has_files, path, pipes, room, to_base
+from lab.guests.disks.volumes import SLOW_FREE, has_files, path, pipes, room, to_base
 from lab.guests.drives import CLOUDINIT_SIZE, EFI_SIZE, TPM_SIZE, UNUSED, Drive
 from lab.guests.locks import config_lock, locked
 from lab.guests.migrate.mirror import Mirrors
 from lab.guests.migrate.worker import Interrupted, Steps
 from lab.guests.mishaps import strike
+from lab.guests.release import free
 from lab.pve.formats import GuestConfig, format_size, render_bytes
 from lab.pve.storage import Volume
 from lab.sim.engine import Sim
@@ -65,6 +66,7 @@ class DiskMove(Steps):
             f"copying volume '{old}' from current storage '{found.origin}' to target storage '{self.move.storage}'"
         )
         yield self.engine.sleep(0.05)
+        strike(self.cluster, self.task, "prepare")
         if found.snapshotted:
             self.task.log("moving disk with snapshots, snapshots will not be moved!")
         try:
@@ -76,7 +78,9 @@ class DiskMove(Steps):
                 except Die as complaint:
                     self.task.log(complaint.reason)
             raise Die(f"storage migration failed: {fault.reason}") from fault
-        if self.move.delete:
+        if not self.move.delete:
+            strike(self.cluster, self.task, "cleanup")
+        else:
             self.task.log(f"removing source volume '{old}' after successful copy")
             yield self.engine.sleep(SLOW_FREE)
             try:

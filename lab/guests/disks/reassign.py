@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lab.errors import Die
-from lab.guests.disks.volumes import can_rename, in_snapshots, rename
+from lab.guests.disks.volumes import can_rename, rename
 from lab.guests.drives import UNUSED, Drive, parse_drive
 from lab.guests.locks import check_lock, config_lock, locked
+from lab.guests.release import in_snapshots
 from lab.guests.replication.jobs import of_guest
 from lab.pve.formats import GuestConfig
 from lab.pve.pmxcfs import assert_digest

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 from lab.errors import Die
 from lab.guests.create import file_path
-from lab.guests.drives import drives
-from lab.pve.formats import GuestConfig
 from lab.pve.storage_types import storage_type
 
 if TYPE_CHECKING:
@@ -36,26 +34,6 @@ def room(cluster: Cluster, storage: str, node: str) -> int:
     """Bytes that fit on a storage; one that takes whole volumes at once has taken what it needs."""
     backing = cluster.storages.backing(storage, node)
     return backing.avail if backing is not None and backing.thin else 2**63
-
-
-def free(cluster: Cluster, volid: str, node: str) -> None:
-    """:raises Die: the storage does not answer, or clones hang on the volume."""
-    storages = cluster.storages
-    storage, _colon, name = volid.partition(":")
-    storages.check_available(storage, node)
-    if not storages.active(storage, node):
-        raise Die(f"storage '{storage}' is not online")
-    volume = storages.find(volid, node)
-    if volume is None:
-        raise Die(f"volume '{volid}' does not exist")
-    if any(other.parent == name for other in storages.volumes(storage, node)):
-        raise Die(f"base volume '{name}' is still in use by linked cloned")
-    storages.free(volid, node)
-
-
-def in_snapshots(config: GuestConfig, type: str, volid: str) -> bool:
-    """Whether a snapshot of the guest names the volume."""
-    return any(drive.volid == volid for section in config.snapshots.values() for drive in drives(section, type))
 
 
 def can_rename(cluster: Cluster, volid: str) -> bool:
