@@ -17,6 +17,8 @@ CAUSES: dict[str, str] = {
     "source-offline": r"HTTP 595|no answer",
     "guest-locked": r"(?:VM|CT) is locked",
     "task-running": r"(?:VM|CT) is locked|can't lock file",
+    "machine-too-new": r"is too old to run machine type",
+    "target-too-old": r"is too old for preserving VirtIO-net MTU",
     "node-maintenance": r"not online",
     "passthrough": r"uses local devices|uses following mapped devices",
     "virtiofs-live": r"uses local devices: .*virtiofs|uses following mapped devices: .*virtiofs",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 
 from ansible_collections.pve.mobility.plugins.module_utils.checks import (
+    backup,
     blocking,
     devices,
     formats,
@@ -19,11 +20,15 @@ from ansible_collections.pve.mobility.plugins.module_utils.checks import (
     nodes,
     pinned,
     quorum,
+    releases,
     replication,
+    replication_jobs,
+    shared_flag,
     space,
     storage,
     tasks,
     unjudged,
+    zfs,
 )
 from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding, Kind
 from ansible_collections.pve.mobility.plugins.module_utils.checks.scope import Scope
@@ -37,6 +42,8 @@ MOVE_CHECKS: tuple[MoveCheck, ...] = (
     nodes.source_is_there,
     locks.guest_lock,
     tasks.guest_tasks,
+    releases.machine,
+    releases.direction,
     ha.manager_will_act,
     ha.rules,
     devices.passthrough,
@@ -46,6 +53,7 @@ MOVE_CHECKS: tuple[MoveCheck, ...] = (
     storage.local_disks,
     media.local_media,
     media.cloudinit_name,
+    shared_flag.not_shared,
     space.space,
     formats.formats,
     formats.thin,
@@ -60,7 +68,14 @@ SCOPE_CHECKS: tuple[ScopeCheck, ...] = (
     quorum.quorum,
     nodes.clocks,
     tasks.backups,
+    releases.mixed,
     ha_recovery.recovery,
+    replication_jobs.jobs,
+    replication_jobs.queues,
+    replication_jobs.rates,
+    backup.replicated_without_backup,
+    shared_flag.mounts,
+    zfs.zfs,
     unjudged.not_judged,
 )
 """Of the cluster, its nodes, and guests wherever they go."""
@@ -70,15 +85,20 @@ MODULES: tuple[ModuleType, ...] = (
     nodes,
     locks,
     tasks,
+    releases,
     ha,
     ha_recovery,
     devices,
     storage,
+    shared_flag,
     space,
     formats,
     media,
     blocking,
     replication,
+    replication_jobs,
+    backup,
+    zfs,
     pinned,
     unjudged,
 )
