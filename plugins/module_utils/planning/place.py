@@ -192,11 +192,28 @@ class Placing:
             if not warnings or len(best) >= ENOUGH:
                 break
         if not best:
+            self._look_behind(unit, nodes, how, why)
             return why
         chosen = min(best, key=lambda item: item[0])[1]
         others = tuple(node.name for node in nodes if node.name not in (chosen[0].target, avoid))[:3]
         self._take(chosen, others)
         return None
+
+    def _look_behind(self, unit: tuple[Guest, ...], nodes: list[Node], how: How, why: Why) -> None:
+        """What would keep the guest even if there were room: that is what has to be said."""
+        crowded = [node for node in nodes if why.crowded(node.name)]
+        seen: list[tuple[str, ...]] = []
+        for node in crowded:
+            found = [item for guest in unit for item in self.movers.judge(self.movers.move(guest, node)).blocking]
+            if found:
+                why.blocked(node.name, found)
+            seen.append(tuple(sorted(item.id for item in found)))
+            if len(seen) >= ENOUGH and len(set(seen)) == 1:
+                # What two nodes have in common lies with the guest.
+                if found:
+                    for other in crowded:
+                        why.blocked(other.name, found)
+                return
 
     def _blindly(self, unit: tuple[Guest, ...], nodes: list[Node], why: Why) -> bool:
         """Whether the HA manager may choose among the nodes: it knows nothing of replicas and releases (§7.9, §8)."""

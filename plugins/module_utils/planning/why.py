@@ -39,6 +39,10 @@ class Why:
         """Some node would take the guest if there were room."""
         return any(reason.id in ("no-memory", "no-storage") for found in self.reasons.values() for reason in found)
 
+    def crowded(self, node: str) -> bool:
+        """There is no room on a node; nothing else is known about it."""
+        return any(reason.id in ("no-memory", "no-storage") for reason in self.reasons.get(node, ()))
+
     @property
     def later(self) -> bool:
         return self.whole is None and any(
