@@ -57,6 +57,11 @@ def volumes(lab: Lab, storage: str, node: str = "pve1") -> list[str]:
     return [volume.name for volume in lab.cluster.storages.volumes(storage, node)]
 
 
+def to(vmid: int, **more: Any) -> dict[str, Any]:
+    """Parameters that give a disk to another guest."""
+    return {"target-vmid": vmid, **{f"target-{key}": value for key, value in more.items()}}
+
+
 def fault(lab: Lab, phase: str, effect: Any, task: str = "qmmove") -> None:
     lab.cluster.faults.add({"task": task, "vmid": 100, "phase": phase, "effect": effect})
 
@@ -86,7 +91,7 @@ def test_refused(guest: dict[str, Any], params: dict[str, Any], reason: str) -> 
 def test_a_storage_without_images_is_a_wrong_parameter() -> None:
     answer = ask(make({"disk": DISK}), storage="isos")
     assert answer.status == 400
-    assert answer.body["errors"] == {"storage": "storage 'isos' does not support vm images"}
+    assert answer.body is not None and answer.body["errors"] == {"storage": "storage 'isos' does not support vm images"}
 
 
 # ---------------------------------------------------------------- refused in the task
@@ -287,18 +292,20 @@ def pair(**more: Any) -> Lab:
     ],
 )  # fmt: skip
 def test_a_disk_is_not_given_away(more: dict[str, Any], params: dict[str, Any], reason: str) -> None:
-    answer = ask(pair(**more), "scsi1", **{"target-vmid": 101, "target-disk": "scsi5", **params})
+    answer = ask(pair(**more), "scsi1", **(to(101, disk="scsi5") | params))
     assert (answer.status, answer.reason) == (500, reason)
 
 
 def test_a_disk_given_to_itself_is_a_wrong_parameter() -> None:
-    answer = ask(pair(), "scsi1", **{"target-vmid": 100})
-    assert answer.body["errors"] == {"target-vmid": "must be different than source VMID to reassign disk"}
+    answer = ask(pair(), "scsi1", **to(100))
+    assert answer.body is not None and answer.body["errors"] == {
+        "target-vmid": "must be different than source VMID to reassign disk"
+    }
 
 
 def test_a_disk_in_the_boot_order_is_given_away() -> None:
     lab = pair()
-    status, lines = move(lab, **{"target-vmid": 101, "target-disk": "unused3"})
+    status, lines = move(lab, **to(101, disk="unused3"))
     assert status == "OK"
     assert "removing disk 'scsi0' from boot order config" in lines
     assert config(lab, 101)["unused3"] == "dir:101/vm-101-disk-1.qcow2"
@@ -308,8 +315,8 @@ def test_a_disk_in_the_boot_order_is_given_away() -> None:
 def test_a_volume_of_a_container_is_given_away() -> None:
     other = {101: {"node": "pve1", "type": "ct", "running": False, "disk": "dir:1G"}}
     lab = make({"disk": DISK, "mp0": "dir:2G,mp=/srv"}, "ct", guests=other)
-    assert ask(lab, "rootfs", **{"target-vmid": 101}).reason == "Cannot move to/from 'rootfs'"
-    status, lines = move(lab, "mp0", **{"target-vmid": 101, "target-volume": "mp3"})
+    assert ask(lab, "rootfs", **to(101)).reason == "Cannot move to/from 'rootfs'"
+    status, lines = move(lab, "mp0", **to(101, volume="mp3"))
     assert status == "OK"
     assert lines[-2] == "target container '101' updated with 'mp3'"
     assert config(lab, 101)["mp3"] == "dir:101/vm-101-disk-1.raw,mp=/srv,size=2G"
