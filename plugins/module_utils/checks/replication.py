@@ -1,60 +1,178 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Replication: a running VM may only move to a node that holds a replica (pve-facts §1.2, §6.5)."""
+"""Replication and a move: is the target a replica, and how good is it? (pve-facts §1.2, §6.5)"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding, Severity
+from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding, Kind, Severity
+from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest
 from ansible_collections.pve.mobility.plugins.module_utils.model.move import MoveFacts
+from ansible_collections.pve.mobility.plugins.module_utils.model.replication import ReplicationJob
+from ansible_collections.pve.mobility.plugins.module_utils.model.schedule import longest_gap
+from ansible_collections.pve.mobility.plugins.module_utils.model.thresholds import Thresholds
+
+MISSING = Kind(
+    "replica-missing",
+    Severity.BLOCK,
+    "The running VM is replicated, and the target holds no replica.",
+    "Proxmox VE refuses a live move to such a node.",
+    "move it to a replica, add a replication job to the target first, or move it offline",
+    "nodes with a replica",
+    enforced=True,
+)
+JOBS_BREAK = Kind(
+    "replica-jobs-break",
+    Severity.BLOCK,
+    "The running VM is replicated and under HA, and the target holds no replica.",
+    "The HA manager forces such a move: all disks are copied, and the replication jobs fail afterwards.",
+    "move it to a replica, or add a replication job to the target first",
+    "nodes with a replica",
+)
+FULL_COPY = Kind(
+    "replica-full-copy",
+    Severity.WARN,
+    "The guest is replicated, and the target holds no replica, so all of its disks are copied.",
+    "To a replica only the difference is sent.",
+    "move it to a replica",
+    "nodes with a replica",
+)
+REMOVAL = Kind(
+    "replica-removal",
+    Severity.BLOCK,
+    "The replication job to the target is marked for removal.",
+    "Proxmox VE refuses to move a VM there until the job is gone.",
+    "wait until it is gone",
+    "the job",
+    enforced=True,
+)
+FAILING = Kind(
+    "replica-failing",
+    Severity.WARN,
+    "A replication job of the guest fails.",
+    "The replica gets older with every run that fails; a move there has more than the last difference to copy, and the"
+    " same error may stop it.",
+    "look at the log of the job, and mend what it says",
+    "the job, its error, how often it has failed",
+)
+NEVER = Kind(
+    "replica-never",
+    Severity.WARN,
+    "A replication job of the guest has never run to its end.",
+    "There is no replica yet: a move to its target copies everything, and after a failure nothing is there.",
+    "wait for the first run, or start it: pvesr schedule-now",
+    "the job",
+)
+STALE = Kind(
+    "replica-stale",
+    Severity.WARN,
+    "A replica is older than its schedule allows (threshold replica_gaps).",
+    "What was written since is lost if the node fails, and is copied by a move. Runs wait for each other on a node, are"
+    " put off after errors, and are suspended while the target is offline.",
+    "look at the log of the job, and at what else the node replicates",
+    "the job, age of the replica and longest pause of its schedule in seconds",
+)
+DISABLED = Kind(
+    "replica-disabled",
+    Severity.WARN,
+    "A replication job of the guest is disabled.",
+    "Its replica gets older and older.",
+    "enable the job, or remove it",
+    "the job",
+)
 
 
 def target_is_replica(move: MoveFacts) -> Iterator[Finding]:
     """Live, to a node without a replica: Proxmox VE refuses, HA forces it and breaks the jobs."""
-    jobs = [job for job in move.replication if job.removing is None]
-    if not jobs:
-        return
     to_target = [job for job in move.replication if job.target == move.target.name]
-    replicas = ", ".join(sorted(job.target for job in jobs))
-    if not to_target and move.live:
-        yield Finding(
-            "replica-missing",
-            Severity.BLOCK,
-            f"{move.guest.label} is replicated to {replicas}, and {move.target.name} holds no replica",
-            f"move it to {replicas}, add a replication job to {move.target.name} first, or move it offline",
-            guest=move.guest.vmid,
-            node=move.target.name,
-            evidence={"replicas": sorted(job.target for job in jobs)},
-        )
-    elif not to_target:
-        yield Finding(
-            "replica-full-copy",
-            Severity.WARN,
-            f"{move.target.name} holds no replica of {move.guest.label}, so all of its disks are copied",
-            f"move it to {replicas}, where only the difference is sent",
-            guest=move.guest.vmid,
-            node=move.target.name,
-        )
     for job in to_target:
         if job.removing is not None:
-            yield Finding(
-                "replica-removal",
-                Severity.BLOCK,
+            yield REMOVAL.found(
                 f"replication job {job.id} to {move.target.name} is marked for removal",
-                "wait until it is gone",
+                severity=Severity.BLOCK if move.guest.type == "qemu" else Severity.WARN,
                 guest=move.guest.vmid,
                 node=move.target.name,
-                evidence={"job": job.id},
+                job=job.id,
             )
-        elif job.fail_count:
-            yield Finding(
-                "replica-failing",
-                Severity.WARN,
-                f"replication job {job.id} to {move.target.name} has failed {job.fail_count} times in a row",
-                "look at the log of the job; more than the last difference has to be copied",
-                guest=move.guest.vmid,
-                node=move.target.name,
-                evidence={"job": job.id, "error": job.error},
-            )
+        else:
+            yield from health(move.guest, job, move.state.collected_at or 0, move.thresholds)
+    if move.replication and not to_target:
+        yield _elsewhere(move)
+
+
+def _elsewhere(move: MoveFacts) -> Finding:
+    known = sorted(job.target for job in move.replication if job.removing is None)
+    replicas = ", ".join(known)
+    facts = {"guest": move.guest.vmid, "node": move.target.name}
+    if not move.live:
+        return FULL_COPY.found(
+            f"{move.target.name} holds no replica of {move.guest.label}, so all of its disks are copied",
+            f"move it to {replicas}, where only the difference is sent" if known else None,
+            **facts,
+            replicas=known,
+        )
+    if move.managed:
+        return JOBS_BREAK.found(
+            f"{move.guest.label} is replicated to {replicas}, {move.target.name} holds no replica, and the HA manager"
+            " would move it all the same and break its jobs",
+            **facts,
+            replicas=known,
+        )
+    to = f"to {replicas}" if known else "by a job that is being removed"
+    return MISSING.found(
+        f"{move.guest.label} is replicated {to}, and {move.target.name} holds no replica",
+        f"{f'move it to {replicas}, ' if known else ''}add a replication job to {move.target.name} first, or move it"
+        " offline",
+        **facts,
+        replicas=known,
+    )
+
+
+def health(guest: Guest, job: ReplicationJob, now: int, thresholds: Thresholds) -> Iterator[Finding]:
+    """How a job is doing. :param now: Unix time by the cluster's clock, 0 when it is not known."""
+    facts = {"guest": guest.vmid, "node": job.target}
+    what = f"replication job {job.id} to {job.target}"
+    if job.disabled:
+        yield DISABLED.found(f"{what} of {guest.label} is disabled", **facts, job=job.id)
+    if not job.seen:
+        return
+    if job.fail_count:
+        times = "once" if job.fail_count == 1 else f"{job.fail_count} times in a row"
+        yield FAILING.found(
+            f"{what} has failed {times}",
+            "look at the log of the job; more than the last difference has to be copied",
+            **facts,
+            job=job.id,
+            error=job.error,
+            fail_count=job.fail_count,
+        )
+    if not job.last_sync:
+        yield NEVER.found(f"{what} of {guest.label} has never run to its end", **facts, job=job.id)
+        return
+    gap = interval(job, now)
+    age = now - job.last_sync
+    if now and gap and not job.disabled and age > thresholds.replica_gaps * gap + job.duration:
+        yield STALE.found(
+            f"the replica of {guest.label} on {job.target} is {spell(age)} old, and schedule {job.schedule} asks for"
+            f" runs every {spell(gap)} at most",
+            **facts,
+            job=job.id,
+            age=age,
+            interval=gap,
+        )
+
+
+def interval(job: ReplicationJob, now: int) -> int:
+    """Seconds between two runs at most, by its schedule; 0 when that cannot be told."""
+    found = longest_gap(job.schedule, now)
+    return found[1] if found is not None else 0
+
+
+def spell(seconds: float) -> str:
+    """``90 s``, ``15 min``, ``9 h``, ``3 days``: no finer than it matters."""
+    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size or seconds == size:
+            return f"{seconds / size:.1f}".removesuffix(".0") + f" {unit if seconds != 86400 else 'day'}"
+    return f"{seconds:.0f} s"

@@ -17,7 +17,7 @@ class Thresholds:
     :ivar storage_headroom: per cent of a storage that must stay free.
     :ivar clock_offset: seconds by which a node's clock may be off.
     :ivar replica_gaps: how many of its intervals a replica may be old before it counts as stale.
-    :ivar replica_interval: seconds; a schedule that asks for runs more often is called too aggressive.
+    :ivar replica_interval: seconds; a schedule that asks for runs as often or more often is called too aggressive.
     :ivar link_mbit: speed of the migration network in Mbit/s, for estimates when no move was observed.
     """
 
