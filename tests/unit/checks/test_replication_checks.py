@@ -168,10 +168,11 @@ def test_a_move_and_the_cluster_say_the_same_of_a_job() -> None:
 
 def test_rates_are_told_once_for_all_jobs() -> None:
     many = tuple(replace(job(rate=None), id=f"104-{number}") for number in range(7))
-    assert found(with_jobs(*many, options=ClusterOptions()), "replica-no-rate") == [
+    (message,) = found(with_jobs(*many, options=ClusterOptions()), "replica-no-rate")
+    assert message == (
         "replication uses the network of the cluster itself, and 104-0, 104-1, 104-2, 104-3, 104-4 and 2 more have no"
         " rate limit"
-    ]
+    )
 
 
 @pytest.mark.parametrize(
