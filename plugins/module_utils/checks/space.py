@@ -47,11 +47,12 @@ HEADROOM = Kind(
 
 @dataclass(slots=True)
 class _Need:
-    """Bytes: ``sure`` are taken in any case, ``most`` when the disks are full."""
+    """Bytes: ``sure`` are taken in any case, ``most`` when the disks are full. Keys of what is copied, or updated."""
 
     sure: int = 0
     most: int = 0
     keys: list[str] = field(default_factory=list)
+    replicas: list[str] = field(default_factory=list)
 
 
 def space(move: MoveFacts) -> Iterator[Finding]:
@@ -61,6 +62,18 @@ def space(move: MoveFacts) -> Iterator[Finding]:
         if status is None or not status.active:
             continue
         free = status.avail
+        if not free and need.replicas:
+            yield SPACE.found(
+                f"storage {name} on {move.target.name} is full, and what has changed in {', '.join(need.replicas)} of"
+                f" {move.guest.label} since the last run of replication has to go there",
+                guest=move.guest.vmid,
+                node=move.target.name,
+                storage=name,
+                free=free,
+                keys=need.replicas,
+            )
+        if not need.most:
+            continue
         others = _others(move, name, free - need.most)
         if need.sure > free:
             yield _short(move, SPACE, name, need, need.sure, free)
@@ -126,9 +139,12 @@ def _needs(volumes: tuple[Travel, ...], live: bool, move: MoveFacts) -> dict[str
     for volume in volumes:
         size = volume.full_copy
         storage = move.state.storage(volume.to)
-        if not size or storage is None:
+        if storage is None or not (size or volume.replica):
             continue
         need = found.setdefault(volume.to, _Need())
+        if volume.replica:
+            need.replicas.append(volume.disk.key)
+            continue
         need.keys.append(volume.disk.key)
         need.most += size
         if _whole(volume, storage, live):

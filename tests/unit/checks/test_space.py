@@ -52,6 +52,11 @@ FIXTURES = [
         lambda: disk("tank", 20, state={"replication_jobs": (job(),)}),
     ),
     Fixture("space-unsure", lambda: disk("tank", 20), lambda: disk("tank", 20, storage_map={"tank": "ceph"})),
+    Fixture(
+        "space",
+        lambda: disk("tank", 0, state={"replication_jobs": (job(),)}),
+        lambda: disk("tank", 1, state={"replication_jobs": (job(),)}),
+    ),
     Fixture("space-headroom", lambda: disk("tank", 36), lambda: disk("tank", 40)),
 ]
 
