@@ -10,7 +10,7 @@ guest's newest tasks, the precondition, the HA manager's status for HA guests, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +55,8 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.move import Mod
 from ansible_collections.pve.mobility.plugins.module_utils.model.precondition import Precondition, precondition
 from ansible_collections.pve.mobility.plugins.module_utils.model.replication import ReplicationJob, replication_job
 from ansible_collections.pve.mobility.plugins.module_utils.model.state import ClusterState
+from ansible_collections.pve.mobility.plugins.module_utils.model.thresholds import Thresholds
+from ansible_collections.pve.mobility.plugins.module_utils.model.zfs_facts import ZfsFacts
 
 
 @dataclass(slots=True)
@@ -75,21 +77,43 @@ class Decision:
     known: frozenset[str] = frozenset()
 
 
-def decide(session: Session, request: MoveRequest, clock: Clock | None = None) -> Decision:
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What somebody who moves many guests knows beyond the requests of a single move.
+
+    :ivar state: a snapshot, for the checks that need more. :ivar seen: the resources, read a moment ago.
+    :ivar arriving: by node, vmids that the same work is just bringing there.
+    """
+
+    state: ClusterState
+    seen: Resources
+    arriving: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    zfs: Mapping[str, ZfsFacts] = field(default_factory=dict)
+
+
+def decide(
+    session: Session, request: MoveRequest, clock: Clock | None = None, around: Around | None = None
+) -> Decision:
     """Read and judge; sends no write.
 
     :param clock: to wait until a move under way says where to; without it that is a conflict at once.
     :raises MobilityError: when the move cannot or must not happen, with what is known of the guest.
     """
-    seen = read_resources(session)
+    seen = around.seen if around is not None else read_resources(session)
     guest = find_guest(seen, request.guest)
     for name in request.targets:
         find_node(seen, name)
     try:
-        return _decide(session, request, clock, seen, guest)
+        return _decide(session, request, clock, around or Around(_known(seen), seen), guest)
     except MobilityError as error:
         error.details = facts_of(guest) | error.details
         raise
+
+
+def _known(seen: Resources) -> ClusterState:
+    """What the requests of a single move show; a check that needs more says nothing."""
+    return ClusterState(parts=("nodes", "guests"), nodes=seen.nodes, guests=seen.guests)
 
 
 def facts_of(guest: Guest) -> dict[str, Any]:
@@ -97,7 +121,8 @@ def facts_of(guest: Guest) -> dict[str, Any]:
     return {"guest": guest.vmid, "node": guest.node, "status": guest.status, "lock": guest.lock}
 
 
-def _decide(session: Session, request: MoveRequest, clock: Clock | None, seen: Resources, guest: Guest) -> Decision:
+def _decide(session: Session, request: MoveRequest, clock: Clock | None, around: Around, guest: Guest) -> Decision:
+    seen = around.seen
     ha = ha_if_busy(session, guest)
     guest, moving = under_way(session, guest, ha)
     if moving is not None and clock is not None:
@@ -122,7 +147,7 @@ def _decide(session: Session, request: MoveRequest, clock: Clock | None, seen: R
         if clock is not None:
             await_target(session, clock, moving)
         return _adopt(guest, request, moving)
-    decision = _judge(session, request, seen, guest, ha)
+    decision = _judge(session, request, around, guest, ha)
     decision.known = known
     return decision
 
@@ -162,7 +187,7 @@ def _adopt(guest: Guest, request: MoveRequest, moving: Moving) -> Decision:
 # ---------------------------------------------------------------- a new move
 
 
-def _judge(session: Session, request: MoveRequest, seen: Resources, guest: Guest, ha: HaStatus | None) -> Decision:
+def _judge(session: Session, request: MoveRequest, around: Around, guest: Guest, ha: HaStatus | None) -> Decision:
     before = _precondition(session, guest)
     managed = _managed(guest)
     if managed and ha is None:
@@ -179,13 +204,11 @@ def _judge(session: Session, request: MoveRequest, seen: Resources, guest: Guest
         _refuse_impossible(session, guest, request, before)
     jobs = _jobs(session, guest, before)
     rules = _rules(session) if managed else ()
-    # What the requests so far have shown; a check that needs more says nothing.
-    state = ClusterState(parts=("nodes", "guests"), nodes=seen.nodes, guests=seen.guests)
     judged: list[tuple[MoveFacts, list[Finding]]] = []
     for name in request.targets:
         facts = MoveFacts(
             guest,
-            find_node(seen, name),
+            find_node(around.seen, name),
             mode,
             before,
             ha if managed else None,
@@ -193,7 +216,10 @@ def _judge(session: Session, request: MoveRequest, seen: Resources, guest: Guest
             request.with_local_disks,
             request.storage_map,
             rules=rules,
-            state=state,
+            state=around.state,
+            thresholds=around.thresholds,
+            zfs=around.zfs,
+            arriving=around.arriving.get(name, frozenset()) - {guest.vmid},
         )
         findings = [] if request.preflight == "skip" else list(judge_move(facts))
         judged.append((facts, findings))

@@ -60,36 +60,57 @@ def sync(
 
     :param deadline: of the clock. :raises TaskFailed: the run failed. :raises TimedOut: it did not end in time.
     """
-    path = f"/nodes/{job.source}/replication/{job.id}"
-    if not job.running:
-        # Locked: a run has begun in this moment; it is waited for below.
-        with contextlib.suppress(Locked):
-            try:
-                session.post(f"{path}/schedule_now")
-            except MaybeSent:
-                # It only says "due now": saying it twice does no harm.
-                session.post(f"{path}/schedule_now")
+    ask(session, job)
     if say is not None:
         say(f"replication job {job.id} brings the copy on {job.target} up to date; runs start at full minutes")
     while True:
         clock.sleep(POLL)
-        seen = replication_job(session.get(f"{path}/status"))
-        if not seen.running and seen.last_sync > job.last_sync:
+        seen = synced(session, job)
+        if seen is not None:
             return seen
-        if not seen.running and seen.fail_count > job.fail_count:
-            raise TaskFailed(
-                f"Replication job {job.id} from {job.source} to {job.target} failed before the move:"
-                f" {_cause(session, path, seen.error)}. The guest was not moved; the log of the job on {job.source}"
-                " says more.",
-                job=job.id,
-                node=job.source,
-            )
         if clock.monotonic() >= deadline:
             raise TimedOut(
                 f"Replication job {job.id} to {job.target} did not end in time, so the move was not started.",
                 job=job.id,
                 node=job.source,
             )
+
+
+def ask(session: Session, job: ReplicationJob) -> None:
+    """Let the job run at the next full minute."""
+    if job.running:
+        return
+    path = f"{_path(job)}/schedule_now"
+    # Locked: a run has begun in this moment; it is waited for anyhow.
+    with contextlib.suppress(Locked):
+        try:
+            session.post(path)
+        except MaybeSent:
+            # It only says "due now": saying it twice does no harm.
+            session.post(path)
+
+
+def synced(session: Session, job: ReplicationJob) -> ReplicationJob | None:
+    """The job after the run that :func:`ask` wanted, None while it has not ended.
+
+    :param job: as it was before. :raises TaskFailed: the run failed.
+    """
+    seen = replication_job(session.get(f"{_path(job)}/status"))
+    if not seen.running and seen.last_sync > job.last_sync:
+        return seen
+    if not seen.running and seen.fail_count > job.fail_count:
+        raise TaskFailed(
+            f"Replication job {job.id} from {job.source} to {job.target} failed before the move:"
+            f" {_cause(session, _path(job), seen.error)}. The guest was not moved; the log of the job on {job.source}"
+            " says more.",
+            job=job.id,
+            node=job.source,
+        )
+    return None
+
+
+def _path(job: ReplicationJob) -> str:
+    return f"/nodes/{job.source}/replication/{job.id}"
 
 
 def _cause(session: Session, path: str, error: str | None) -> str:
