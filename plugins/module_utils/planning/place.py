@@ -171,7 +171,7 @@ class Placing:
 
     def _settle(self, unit: tuple[Guest, ...], avoid: str | None = None) -> Why | None:
         """Place a unit on the best node that takes it; otherwise why there is none."""
-        why = Why(unit)
+        why = Why(unit, frozenset().union(*(self.replicas_of(guest) for guest in unit)))
         how = self._how(unit)
         nodes = self.candidates(unit, how, why)
         if how is How.MAINTENANCE and not self._blindly(unit, nodes, why):

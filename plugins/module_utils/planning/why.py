@@ -28,9 +28,13 @@ class Reason:
 
 @dataclass(slots=True)
 class Why:
-    """Reasons by node; the last one of a node counts. ``whole``: one that holds for all of them."""
+    """Reasons by node; the last one of a node counts. ``whole``: one that holds for all of them.
+
+    :ivar near: nodes that hold replicas: what keeps the guest off these is what matters.
+    """
 
     unit: tuple[Guest, ...]
+    near: frozenset[str] = frozenset()
     reasons: dict[str, tuple[Reason, ...]] = field(default_factory=dict)
     whole: Reason | None = None
 
@@ -63,8 +67,12 @@ class Why:
             return self.whole
         if not self.reasons:
             return Reason("no-target", "no other node is online and takes guests", "bring another node back")
-        found = min(self.reasons.items(), key=lambda item: (len(item[1]), _rank(item[1][0].id), item[0]))
+        found = min(self.reasons.items(), key=self._closeness)
         return found[1][0]
+
+    def _closeness(self, item: tuple[str, tuple[Reason, ...]]) -> tuple[bool, int, int, str]:
+        node, reasons = item
+        return (node not in self.near, len(reasons), _rank(reasons[0].id), node)
 
     def rule(self, node: str) -> None:
         self._add(

@@ -81,6 +81,7 @@ def draw(seed: int, wish: Wish) -> ClusterState:
         _guest(made, 100 + number, home, memory, running)
     for number in range(wish.rules):
         _rule(made, number, hosts)
+    first_half = tuple(made.names[: (wish.nodes + 1) // 2])
     services = {
         item.sid: Service(item.sid, "started", next(guest.node for guest in made.guests if guest.sid == item.sid))
         for item in made.resources
@@ -102,7 +103,7 @@ def draw(seed: int, wish: Wish) -> ClusterState:
         storages=(
             Storage("ceph", "rbd", frozenset({"images", "rootdir"}), shared=True),
             Storage("tank", "zfspool", frozenset({"images", "rootdir"}), where="tank"),
-            Storage("half", "rbd", frozenset({"images"}), nodes=tuple(made.names[: (wish.nodes + 1) // 2]), shared=True),
+            Storage("half", "rbd", frozenset({"images"}), nodes=first_half, shared=True),
         ),
         storage_status=_storages(made),
         replication_jobs=tuple(made.jobs),
@@ -111,7 +112,10 @@ def draw(seed: int, wish: Wish) -> ClusterState:
             1_780_000_000,
             True,
             services,
-            {node.name: "maintenance" if node.maintenance else "online" if node.online else "unknown" for node in nodes},
+            {
+                node.name: "maintenance" if node.maintenance else "online" if node.online else "unknown"
+                for node in nodes
+            },
         ),
         ha_resources=tuple(made.resources),
         ha_rules=tuple(made.rules),
@@ -127,6 +131,12 @@ def _nodes(made: _Made) -> tuple[Node, ...]:
         off = lame and made.chance(0.5)
         found.append(Node(name, "offline" if off else "online", lame and not off, size, 0, 32.0))
     return tuple(found)
+
+
+def _ha_state(node: Node) -> str:
+    if not node.online:
+        return "unknown"
+    return "maintenance" if node.maintenance else "online"
 
 
 def _version(made: _Made, name: str) -> str:
@@ -190,7 +200,7 @@ def _rule(made: _Made, number: int, hosts: list[str]) -> None:
             nodes[first.node] = 2
             made.rules.append(HaRule(f"places{number}", "node-affinity", (first.sid,), True, nodes))
         case "strict":
-            nodes = {first.node: 1} | {name: 1 for name in rng.sample(hosts, min(2, len(hosts)))}
+            nodes = {first.node: 1} | dict.fromkeys(rng.sample(hosts, min(2, len(hosts))), 1)
             made.rules.append(HaRule(f"strict{number}", "node-affinity", (first.sid,), True, nodes, True))
         case "avoid":
             other = rng.choice(hosts)
