@@ -27,14 +27,17 @@ _V2 = frozenset("cx16 lahf_lm popcnt sse4_1 sse4_2 ssse3 pni".split())
 _V3 = _V2 | frozenset("avx avx2 bmi1 bmi2 f16c fma abm movbe xsave aes".split())
 _V4 = _V3 | frozenset("avx512f avx512bw avx512cd avx512dq avx512vl".split())
 _SKYLAKE = _V3 | frozenset("clflushopt adx rdseed smap".split())
+_TSX = frozenset({"hle", "rtm"})
 MODEL_FLAGS: dict[str, frozenset[str]] = {
     "kvm64": frozenset({"pni", "lahf_lm"}),
     "x86-64-v2": _V2, "x86-64-v2-AES": _V2 | {"aes"}, "x86-64-v3": _V3, "x86-64-v4": _V4,
     "SandyBridge": _V2 | {"aes", "avx"}, "IvyBridge": _V2 | {"aes", "avx", "f16c", "rdrand"},
-    "Haswell": _V3, "Haswell-noTSX": _V3, "Broadwell": _V3 | {"adx", "rdseed"}, "Broadwell-noTSX": _V3 | {"adx"},
-    "Skylake-Client": _SKYLAKE, "Skylake-Server": _SKYLAKE | _V4 | {"pku"},
-    "Cascadelake-Server": _SKYLAKE | _V4 | {"pku"}, "Icelake-Server": _SKYLAKE | _V4 | {"avx512ifma", "vaes"},
-    "SapphireRapids": _SKYLAKE | _V4 | {"vaes", "avx512_bf16"},
+    "Haswell": _V3 | _TSX, "Haswell-noTSX": _V3,
+    "Broadwell": _V3 | _TSX | {"adx", "rdseed"}, "Broadwell-noTSX": _V3 | {"adx", "rdseed"},
+    "Skylake-Client": _SKYLAKE | _TSX, "Skylake-Server": _SKYLAKE | _V4 | _TSX | {"pku"},
+    "Cascadelake-Server": _SKYLAKE | _V4 | _TSX | {"pku", "avx512_vnni"},
+    "Icelake-Server": _SKYLAKE | _V4 | {"avx512ifma", "vaes"},
+    "SapphireRapids": _SKYLAKE | _V4 | {"vaes", "avx512_bf16", "amx_tile"},
     "EPYC": _V3 | {"sse4a", "sha_ni"}, "EPYC-Rome": _V3 | {"sse4a", "clwb"}, "EPYC-Milan": _V3 | {"sse4a", "vaes"},
     "EPYC-Genoa": _V4 | {"sse4a", "vaes"},
 }  # fmt: skip
@@ -189,7 +192,7 @@ def _cpu(node: Node, config: GuestConfig) -> None:
     """Models other than ``host`` are started with ``enforce`` (pve-facts §1.3)."""
     options = parse_property_string(config.current.get("cpu", ""), "cputype")
     have = set(node.cpu.flags.split())
-    if not have:
+    if not have or options.get("cputype") == "host":
         return
     needed = set(MODEL_FLAGS.get(options.get("cputype", "kvm64"), ()))
     for flag in options.get("flags", "").split(";"):

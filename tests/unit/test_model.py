@@ -114,6 +114,8 @@ def test_processor_and_memory_of_a_vm() -> None:
     assert (plain.memory, plain.balloon, plain.cpus) == (2 * GIB, None, 3)
     assert plain.cpu is not None
     assert plain.cpu.type == "kvm64"
+    assert plain.kvm
+    assert not vm(kvm=0).kvm
 
 
 def test_what_ties_a_vm_to_its_node() -> None:

@@ -11,6 +11,7 @@ from types import ModuleType
 from ansible_collections.pve.mobility.plugins.module_utils.checks import (
     backup,
     blocking,
+    cpu,
     devices,
     formats,
     ha,
@@ -18,6 +19,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.checks import (
     locks,
     media,
     nodes,
+    partners,
     pinned,
     quorum,
     releases,
@@ -30,7 +32,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.checks import (
     unjudged,
     zfs,
 )
-from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding, Kind
+from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding, Kind, Severity
 from ansible_collections.pve.mobility.plugins.module_utils.checks.scope import Scope
 from ansible_collections.pve.mobility.plugins.module_utils.model.move import MoveFacts
 
@@ -44,6 +46,7 @@ MOVE_CHECKS: tuple[MoveCheck, ...] = (
     tasks.guest_tasks,
     releases.machine,
     releases.direction,
+    cpu.processor,
     ha.manager_will_act,
     ha.rules,
     devices.passthrough,
@@ -86,7 +89,9 @@ MODULES: tuple[ModuleType, ...] = (
     locks,
     tasks,
     releases,
+    cpu,
     ha,
+    partners,
     ha_recovery,
     devices,
     storage,
@@ -105,7 +110,14 @@ MODULES: tuple[ModuleType, ...] = (
 
 
 def judge_move(move: MoveFacts) -> Iterator[Finding]:
-    """Every finding about one move."""
+    """Every finding about one move, and whether those who have to come along can."""
+    found = list(_alone(move))
+    yield from found
+    if move.precondition.dependents:
+        yield from partners.partners(move, _alone, {item.id for item in found if item.severity is Severity.BLOCK})
+
+
+def _alone(move: MoveFacts) -> Iterator[Finding]:
     for check in MOVE_CHECKS:
         yield from check(move)
 

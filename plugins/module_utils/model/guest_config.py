@@ -49,7 +49,7 @@ class GuestConfig:
 
     :ivar machine: as configured (``q35``, ``pc-i440fx-10.1``), None for the newest i440fx. :ivar snapshot: the
         snapshot that the present state descends from; None when there is none. :ivar confidential: ``amd-sev`` or
-        ``intel-tdx``.
+        ``intel-tdx``. :ivar kvm: False when QEMU emulates the processor.
     """
 
     vmid: int
@@ -79,6 +79,7 @@ class GuestConfig:
     confidential: str | None = None
     clipboard: str | None = None
     hugepages: str | None = None
+    kvm: bool = True
     unprivileged: bool = False
     disks: tuple[Disk, ...] = ()
     nics: tuple[Nic, ...] = ()
@@ -137,6 +138,7 @@ def _vm(vmid: int, node: str, row: Mapping[str, Any]) -> GuestConfig:
         confidential=next((key for key in ("amd-sev", "intel-tdx") if row.get(key)), None),
         clipboard=vga.get("clipboard"),
         hugepages=row.get("hugepages") or None,
+        kvm=truth(row.get("kvm"), True),
         disks=tuple(vm_disk(key, str(row[key])) for key in sorted(row, key=_numbered) if VM_KEYS.match(key)),
         **_common(row),
     )

@@ -16,7 +16,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.running import 
 from .fixtures import Fixture, ids, judged
 from .made import CT, VM, VM_DISK, move, scope, stopped
 
-MACHINES_9_0 = (
+MACHINES_9_0 = tuple(f"pc-{item}" for item in ("i440fx-9.2", "i440fx-9.2+pve1", "i440fx-10.0", "q35-9.2", "q35-10.0"))
     "pc-i440fx-9.2",
     "pc-i440fx-9.2+pve1",
     "pc-i440fx-10.0",
