@@ -87,8 +87,8 @@ def _flags(move: MoveFacts, cpu: CpuType, target: Cpu) -> Iterator[Finding]:
     missing = sorted(needed(cpu.type, cpu.flags) - target.flags)
     if missing:
         yield FLAGS.found(
-            f"CPU type {cpu.type} of {move.guest.label} needs {_few(missing)}, which {move.target.name} ({target.model})"
-            f" does not have{'' if move.live else ', so it would not start there'}",
+            f"CPU type {cpu.type} of {move.guest.label} needs {_few(missing)}, which {move.target.name}"
+            f" ({target.model}) does not have{'' if move.live else ', so it would not start there'}",
             severity=None if move.live else Severity.WARN,
             guest=move.guest.vmid,
             node=move.target.name,

@@ -30,10 +30,14 @@ def runs(kind: str | None, source: Cpu | None, target: Cpu | None, guest: Any = 
 
 
 FIXTURES = [
-    Fixture("cpu-vendor", lambda: runs("x86-64-v2-AES", SKYLAKE, ROME), lambda: runs("x86-64-v2-AES", SKYLAKE, ICELAKE)),
+    Fixture(
+        "cpu-vendor", lambda: runs("x86-64-v2-AES", SKYLAKE, ROME), lambda: runs("x86-64-v2-AES", SKYLAKE, ICELAKE)
+    ),
     Fixture("cpu-vendor", lambda: runs(None, ROME, ICELAKE), lambda: runs(None, ROME, ICELAKE, stopped(VM))),
     Fixture("cpu-flags", lambda: runs("x86-64-v4", SKYLAKE, BROADWELL), lambda: runs("x86-64-v3", SKYLAKE, BROADWELL)),
-    Fixture("cpu-flags", lambda: runs("Haswell", BROADWELL, ICELAKE), lambda: runs("Haswell-noTSX", BROADWELL, ICELAKE)),
+    Fixture(
+        "cpu-flags", lambda: runs("Haswell", BROADWELL, ICELAKE), lambda: runs("Haswell-noTSX", BROADWELL, ICELAKE)
+    ),
     Fixture(
         "cpu-flags",
         lambda: runs("kvm64,flags=+avx512f", SKYLAKE, BROADWELL),
@@ -42,7 +46,7 @@ FIXTURES = [
     Fixture("cpu-host", lambda: runs("host", ICELAKE, SKYLAKE), lambda: runs("host", ICELAKE, ICELAKE)),
     Fixture("cpu-host", lambda: runs("max", SKYLAKE, BROADWELL), lambda: runs("max", SKYLAKE, BROADWELL, stopped(VM))),
     Fixture("cpu-custom", lambda: runs("custom-web", SKYLAKE, ICELAKE), lambda: runs("custom-web", SKYLAKE, SKYLAKE)),
-]  # fmt: skip
+]
 
 
 def test_a_vendor_is_said_once_and_not_again_for_host() -> None:

@@ -17,13 +17,6 @@ from .fixtures import Fixture, ids, judged
 from .made import CT, VM, VM_DISK, move, scope, stopped
 
 MACHINES_9_0 = tuple(f"pc-{item}" for item in ("i440fx-9.2", "i440fx-9.2+pve1", "i440fx-10.0", "q35-9.2", "q35-10.0"))
-    "pc-i440fx-9.2",
-    "pc-i440fx-9.2+pve1",
-    "pc-i440fx-10.0",
-    "pc-q35-9.2",
-    "pc-q35-10.0",
-    "pc-q35-10.0+pve1",
-)
 MACHINES_9_1 = (*MACHINES_9_0, "pc-i440fx-10.1", "pc-q35-10.1")
 OLD = {"qemu-server": "9.0.19", "pve-qemu-kvm": "10.0.2-4", "pve-container": "6.0.9", "pve-manager": "9.0.11"}
 NEW = {"qemu-server": "9.1.2", "pve-qemu-kvm": "10.1.2-4", "pve-container": "6.0.18", "pve-manager": "9.1.4"}
