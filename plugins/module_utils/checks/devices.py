@@ -20,6 +20,15 @@ PASSTHROUGH = Kind(
     "key of the configuration, name of the mapping",
     enforced=True,
 )
+FORCED = Kind(
+    "passthrough-forced",
+    Severity.BLOCK,
+    "The guest uses a device of its node or encrypts its memory, and it is under HA.",
+    "The HA manager forces the move. What then becomes of the device is left to QEMU: the guest fails to start, or it"
+    " gets whatever has that address on the target.",
+    "remove the device, or take the guest out of HA (ignored) and move it while it is off",
+    "key of the configuration",
+)
 MAPPING = Kind(
     "mapping-missing",
     Severity.BLOCK,
@@ -101,12 +110,19 @@ def passthrough(move: MoveFacts) -> Iterator[Finding]:
         name, capable = mapped.get(key, ("", False))
         if capable or (name and not move.live):
             continue
-        if key in _CONFIDENTIAL:
-            yield from _confidential(move, key)
-        elif key.startswith("clipboard"):
+        if key.startswith("clipboard"):
             yield from _clipboard(move)
         elif key.startswith("virtiofs"):
             shares = True
+        elif move.managed and not name:
+            yield FORCED.found(
+                f"{move.guest.label} uses {key} of {move.guest.node}, and the HA manager would move it all the same",
+                guest=move.guest.vmid,
+                node=move.guest.node,
+                key=key,
+            )
+        elif key in _CONFIDENTIAL:
+            yield from _confidential(move, key)
         else:
             what = f"{key} is mapped to {name}" if name else f"{key} is a device of {move.guest.node}"
             yield PASSTHROUGH.found(

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding, Kind, Severity
-from ansible_collections.pve.mobility.plugins.module_utils.model.foresee import foresee
 from ansible_collections.pve.mobility.plugins.module_utils.model.ha import MOVING, Service
 from ansible_collections.pve.mobility.plugins.module_utils.model.ha_config import HaRule
 from ansible_collections.pve.mobility.plugins.module_utils.model.move import MoveFacts
@@ -100,13 +99,14 @@ PARTNERS = Kind(
     "nothing to do; see that the target has room for all of them",
     "the resources",
 )
-PARTNER_STUCK = Kind(
-    "ha-partner-stuck",
+STOPS = Kind(
+    "ha-would-stop",
     Severity.BLOCK,
-    "A resource that an HA rule keeps together with the guest cannot come along to the target.",
-    "The guest moves, its partner does not, and the HA manager tries again and again.",
-    "remove what holds the partner, choose another target, or disable the rule for the time of the work",
-    "the resource, what holds it",
+    "The guest runs, and the HA manager is told that it shall be stopped.",
+    "As long as nothing happens it is left alone; after a move the HA manager stops it.",
+    "set the resource to started, or to ignored for the time of the work",
+    "state that the resource shall have",
+    enforced=True,
 )
 
 _CAUSES = {
@@ -144,6 +144,7 @@ def manager_will_act(move: MoveFacts) -> Iterator[Finding]:
         yield NO_QUORUM.found("the HA manager has no quorum", guest=guest.vmid)
     else:
         yield from _busy(move)
+        yield from _stops(move)
     known = move.ha.nodes.get(move.target.name)
     if move.target.online and known not in (None, "online", "maintenance"):
         yield NODE_STATE.found(
@@ -177,6 +178,19 @@ def _busy(move: MoveFacts) -> Iterator[Finding]:
     )
 
 
+def _stops(move: MoveFacts) -> Iterator[Finding]:
+    resource = move.state.ha_resource(move.guest.sid)
+    if resource is not None and resource.state in _AT_REST and move.precondition.running:
+        yield STOPS.found(
+            f"{move.guest.label} runs, and the HA manager, which has {move.guest.sid} as {resource.state}, would stop it"
+            f" on {move.target.name}",
+            f"ha-manager set {move.guest.sid} --state started, or ignored for the time of the work",
+            guest=move.guest.vmid,
+            node=move.target.name,
+            state=resource.state,
+        )
+
+
 def rules(move: MoveFacts) -> Iterator[Finding]:
     """Affinity rules: the request would be accepted with 200 and refused by the HA manager's journal alone."""
     for sid, cause in move.precondition.hindrance(move.target.name).blocking:
@@ -198,7 +212,6 @@ def rules(move: MoveFacts) -> Iterator[Finding]:
             node=move.target.name,
             sids=list(move.precondition.dependents),
         )
-        yield from _partners(move)
 
 
 def _node_affinity(move: MoveFacts, rule: HaRule) -> Iterator[Finding]:
@@ -235,30 +248,3 @@ def _node_affinity(move: MoveFacts, rule: HaRule) -> Iterator[Finding]:
             rule=rule.id,
             nodes=dict(rule.nodes),
         )
-
-
-def _partners(move: MoveFacts) -> Iterator[Finding]:
-    """Those who come along need their storages and devices on the target as well."""
-    state, target = move.state, move.target.name
-    for sid in move.precondition.dependents:
-        number = sid.rpartition(":")[2]
-        partner = state.guest(int(number)) if number.isdigit() else None
-        if partner is None or partner.node == target:
-            continue
-        before = foresee(state, partner)
-        hindrance = before.hindrance(target)
-        holds = [
-            *(f"storage {name} is not there" for name in hindrance.storages),
-            *(f"{key} is not mapped there" for key in hindrance.resources),
-            *(f"{other} is there" for other, _cause in hindrance.blocking if other != move.guest.sid),
-            *(f"it uses {key}" for key in before.local_resources if not before.mapped.get(key, ("", False))[1]),
-            *(f"{disk.drive} is a local medium" for disk in before.local_disks if disk.cdrom and not disk.cloudinit),
-        ]
-        if holds:
-            yield PARTNER_STUCK.found(
-                f"{partner.label} has to move along with {move.guest.label} to {target}, and cannot: {holds[0]}",
-                guest=move.guest.vmid,
-                node=target,
-                sid=sid,
-                holds=holds,
-            )

@@ -17,7 +17,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.move import Mod
 from ansible_collections.pve.mobility.plugins.module_utils.model.running import RunningVm
 
 from .fixtures import Fixture, ids
-from .made import CT, CT_DISK, NFS, STORAGES, VM, VM_DISK, move, stopped
+from .made import CT, CT_DISK, NFS, STORAGES, VM, VM_DISK, managed, move, stopped
 
 BOTH = (MappedDevice("pve1", "10de:25b6", "0000:41:00.0"), MappedDevice("pve2", "10de:25b6", "0000:42:00.0"))
 GPU = ResourceMapping("pci", "gpu", BOTH)
@@ -47,6 +47,11 @@ FIXTURES = [
         lambda: with_line(
             "usb0", "mapping=key", guest=stopped(VM), state={"mappings": (ResourceMapping("usb", "key", BOTH),)}
         ),
+    ),
+    Fixture(
+        "passthrough-forced",
+        lambda: with_line("hostpci0", "0000:01:00.0", state=managed()),
+        lambda: with_line("hostpci0", "0000:01:00.0"),
     ),
     Fixture(
         "mapping-missing",

@@ -68,6 +68,11 @@ def beside(node: str, positive: bool, disk: str = "ceph:vm-105-disk-0", **lines:
     )
 
 
+def wanted(state: str, guest: Guest = VM) -> MoveFacts:
+    """The state that the resource shall have."""
+    return move(guest, state={**managed(guest), "ha_resources": (HaResource("vm:104", state=state),)})
+
+
 def recovered(config: dict[str, Any], *rules: HaRule, **more: Any) -> Scope:
     return scope(VM, config, **managed(VM, *rules), **more)
 
@@ -109,10 +114,24 @@ FIXTURES = [
         lambda: beside("pve2", True, ide2="local:iso/a.iso,media=cdrom"),
     ),
     Fixture(
+        "ha-partner-stuck",
+        lambda: beside("pve1", True, "tank:base-9-disk-0/vm-105-disk-0"),
+        lambda: beside("pve1", True, "ceph:base-9-disk-0/vm-105-disk-0"),
+    ),
+    Fixture("ha-would-stop", lambda: wanted("stopped"), lambda: wanted("started")),
+    Fixture("ha-would-stop", lambda: wanted("disabled"), lambda: wanted("stopped", stopped(VM))),
+    Fixture(
         "ha-no-replica",
         lambda: recovered(LOCAL, replication_jobs=(job(),)),
         lambda: recovered(LOCAL, home("pve1", "pve2"), replication_jobs=(job(),)),
     ),
+    Fixture(
+        "ha-partner-stuck",
+        lambda: beside("pve1", True, "tank:base-9-disk-0/vm-105-disk-0"),
+        lambda: beside("pve1", True, "ceph:base-9-disk-0/vm-105-disk-0"),
+    ),
+    Fixture("ha-would-stop", lambda: wanted("stopped"), lambda: wanted("started")),
+    Fixture("ha-would-stop", lambda: wanted("disabled"), lambda: wanted("stopped", stopped(VM))),
     Fixture(
         "ha-no-replica",
         lambda: recovered(LOCAL, home("pve1", "pve2", strict=False), replication_jobs=(job(),)),
@@ -139,6 +158,24 @@ def test_a_stopped_service_is_left_where_it_is_until_it_is_started(guest: Guest,
     found = [item for item in judge_move(ruled(home("pve1"), guest)) if item.id == "ha-node-affinity"]
     assert [item.severity for item in found] == [severity]
     assert found[0].message.endswith("as soon as it is started") is (severity is Severity.WARN)
+
+
+def test_what_blocks_both_is_told_of_the_guest_alone() -> None:
+    facts = beside("pve1", True)
+    offline = replace(facts, target=replace(facts.target, status="offline"))
+    assert "ha-partner-stuck" not in ids(offline)
+    assert "node-offline" in ids(offline)
+
+
+def test_what_holds_a_partner_is_said_with_its_remedy() -> None:
+    (finding,) = (
+        item for item in judge_move(beside("pve1", True, hostpci0="0000:01:00.0")) if item.id == "ha-partner-stuck"
+    )
+    assert finding.message == (
+        "105 web has to move along with 104 billing-db to pve2, and cannot: 105 web uses hostpci0 of pve1, and the HA"
+        " manager would move it all the same"
+    )
+    assert finding.evidence == {"sid": "vm:105", "because": "passthrough-forced"}
 
 
 def test_a_guest_without_ha_is_not_judged_by_its_rules() -> None:
