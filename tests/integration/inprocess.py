@@ -60,6 +60,7 @@ class LabSession(Session):
     """A session whose requests go to a lab in the same process.
 
     :param before, after: called with the number of the request, from 1, before it is sent and after its answer.
+    :param auth, node: as whom, and which API host is asked; see ``tests.conformance.client``.
     """
 
     def __init__(
@@ -67,8 +68,12 @@ class LabSession(Session):
         lab: Lab,
         before: Callable[[int], None] | None = None,
         after: Callable[[int], None] | None = None,
+        *,
+        auth: str = "root-token",
+        node: str | None = None,
     ) -> None:
         super().__init__(Connection(("lab",), USER, token_name=TOKEN, token_secret="-"))
+        self._how: dict[str, Any] = {"auth": auth, "node": node}
         self._lab = lab
         self._before = before
         self._after = after
@@ -87,7 +92,7 @@ class LabSession(Session):
 
     def _ask(self, method: str, path: str, params: Mapping[str, Any]) -> Any:
         try:
-            answer = self._lab.request(method, path, params)
+            answer = self._lab.request(method, path, params, **self._how)
         except Cut as cut:
             if cut.fate is Fate.REFUSED or method == "GET":
                 raise NodeUnreachable(f"no answer to {method} {path}") from None

@@ -73,27 +73,6 @@ def lab() -> Lab:
     return start()
 
 
-class As(LabSession):
-    """Another user, or another API host."""
-
-    def __init__(self, lab: Lab, auth: str = "root-token", node: str | None = None) -> None:
-        super().__init__(lab)
-        self.how: dict[str, Any] = {"auth": auth, "node": node}
-
-    def _on_any_host(self, method: str, path: str, params: dict[str, Any]) -> Any:
-        original, how = self._lab.request, self.how
-
-        class Door:
-            def request(self, *arguments: Any) -> Any:
-                return original(*arguments, **how)
-
-        lab, self._lab = self._lab, Door()  # type: ignore[assignment]
-        try:
-            return super()._on_any_host(method, path, params)
-        finally:
-            self._lab = lab
-
-
 def declare(lab: Lab, guest: Any = 100, session: LabSession | None = None, **options: Any) -> dict[str, Any]:
     how = {key: options.pop(key) for key in ("check", "wait", "handle", "for_seconds") if key in options}
     request = from_options({"guest": str(guest), "enabled": True, "timeout": 3600, **options})
@@ -253,7 +232,7 @@ def test_a_failed_node_returns_and_all_heals() -> None:
             break
     where = home_from(lab, "pve4")
     assert where in ("pve2", "pve3", "pve4")
-    down = declare(lab, session=As(lab, node="pve4"), replicas=replicas)
+    down = declare(lab, session=LabSession(lab, node="pve4"), replicas=replicas)
     assert down["created"] == ([] if where != "pve4" else ["100-2"])
     control(lab, "POST", "/lab/node", node="pve1", action="power-on")
     lab.advance(3000.0)
@@ -488,7 +467,7 @@ def test_what_is_on_a_node_that_is_off_can_be_declared_all_the_same(lab: Lab) ->
     declare(lab, 104, replicas=["pve1", "pve2"], wait_for_sync=True)
     control(lab, "POST", "/lab/node", node="pve1", action="power-off")
     lab.advance(60.0)
-    away = As(lab, node="pve2")
+    away = LabSession(lab, node="pve2")
     result = declare(lab, 104, session=away, replicas=["pve1", "pve2"])
     assert not result["changed"]
     with pytest.raises(NodeUnreachable, match="pve1 is offline"):
@@ -553,7 +532,7 @@ def test_the_error_names_the_privilege_of_the_release(release: float, role: str,
         node_defaults={"release": release}, users=USERS["users"], roles=roles,
         acl=[{"path": "/", "who": "auto@pve", "role": role}],
     )  # fmt: skip
-    session = As(lab, "ticket:auto@pve")
+    session = LabSession(lab, auth="ticket:auto@pve")
     if missing is None:
         declare(lab, session=session, replicas=["pve1", "pve2"], wait_for_sync=True)
         assert not declare(lab, session=session, replicas=["pve1", "pve2"])["changed"]
@@ -567,7 +546,7 @@ def test_the_error_names_the_privilege_of_the_release(release: float, role: str,
 def test_what_one_may_not_change_one_may_still_declare_when_it_is_so() -> None:
     lab = start(users=USERS["users"], roles=USERS["roles"], acl=[{"path": "/", "who": "weak@pve", "role": "Weak"}])
     declare(lab, replicas=["pve1", "pve2"])
-    assert not declare(lab, session=As(lab, "ticket:weak@pve"), replicas=["pve1", "pve2"])["changed"]
+    assert not declare(lab, session=LabSession(lab, auth="ticket:weak@pve"), replicas=["pve1", "pve2"])["changed"]
 
 
 @pytest.mark.parametrize("check", [True, False])

@@ -68,6 +68,7 @@ def test_after_a_migration_elsewhere_the_missing_and_the_superfluous_change() ->
     [
         ([job(0, "pve3")], True),
         ([job(0, "pve3", last_sync=0)], False),
+        ([job(0, "pve3", last_sync=0, seen=False)], True),
         ([job(0, "pve3"), job(1, "pve2")], False),
         ([job(0, "pve3"), job(1, "pve2", last_sync=0)], True),
     ],

@@ -82,10 +82,12 @@ class Plan:
     def wait_before_removal(self) -> bool:
         """Whether a superfluous copy must stay until another one is complete.
 
-        It need not when a declared copy is there, when there is no copy to lose, or when none is declared.
+        It need not when a declared copy is there, when there is no copy to lose, or when none is declared. A job about
+        which its node has not told may have one.
         """
         declared = bool(self.create or self.keep)
-        return declared and any(job.last_sync for job in self.remove) and not any(job.last_sync for job in self.keep)
+        copies = any(job.last_sync or not job.seen for job in self.remove)
+        return declared and copies and not any(job.last_sync for job in self.keep)
 
 
 def effective(jobs: Iterable[ReplicationJob], node: str) -> tuple[ReplicationJob, ...]:
