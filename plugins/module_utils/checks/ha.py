@@ -182,8 +182,8 @@ def _stops(move: MoveFacts) -> Iterator[Finding]:
     resource = move.state.ha_resource(move.guest.sid)
     if resource is not None and resource.state in _AT_REST and move.precondition.running:
         yield STOPS.found(
-            f"{move.guest.label} runs, and the HA manager, which has {move.guest.sid} as {resource.state}, would stop it"
-            f" on {move.target.name}",
+            f"{move.guest.label} runs, and the HA manager, which has {move.guest.sid} as {resource.state}, would stop"
+            f" it on {move.target.name}",
             f"ha-manager set {move.guest.sid} --state started, or ignored for the time of the work",
             guest=move.guest.vmid,
             node=move.target.name,
