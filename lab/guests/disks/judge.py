@@ -76,14 +76,19 @@ def judge(cluster: Cluster, node: Node, move: Move) -> Judged:
     return Judged(config, drive, origin, format, snapshotted)
 
 
-def check_io_uring(cluster: Cluster, drive: Drive, origin: str, storage: str) -> None:
-    """:raises Die: a running disk uses io_uring, and the target is known to hang with it."""
+def check_io_uring(cluster: Cluster, drive: Drive, origin: str, storage: str, blockdev: bool) -> None:
+    """QemuServer.pm:clone_disk_check_io_uring.
+
+    :param blockdev: the machine is 10.0 or newer, where a default changes with the storage.
+    :raises Die: a running disk uses io_uring, and the target is known to hang with it.
+    """
     if origin == storage:
         return
     source, target = cluster.storages.definition(origin), cluster.storages.definition(storage)
+    direct = _direct(drive, source)
     aio = drive.options.get("aio")
-    uses = aio == "io_uring" if aio else _io_uring_by_default(source, _direct(drive, source))
-    if uses and not _io_uring_by_default(target, _direct(drive, target)):
+    uses = aio == "io_uring" if aio else not blockdev and _io_uring_by_default(source, direct)
+    if uses and not _io_uring_by_default(target, direct):
         raise Die("target storage is known to cause issues with aio=io_uring (used by current drive)")
 
 

@@ -96,13 +96,13 @@ class DiskMove(Steps):
         cluster, move, node = self.cluster, self.move, self.node.name
         source = cluster.storages.find(drive.volid, node)
         process = None if UNUSED.match(move.disk) else self.process
-        self.task.log(f"create full clone of drive {move.disk} ({drive.volid})")
         if process is not None and move.disk == "tpmstate0":
             raise Die("cannot move TPM state while VM is running")
+        self.task.log(f"create full clone of drive {move.disk} ({drive.volid})")
         if source is None or not cluster.storages.active(origin, node):
             raise Die(f"no such volume '{drive.volid}'")
         if process is not None and move.disk != "efidisk0" and not drive.cloudinit:
-            check_io_uring(cluster, drive, origin, move.storage)
+            check_io_uring(cluster, drive, origin, move.storage, _blockdev(process))
         target = yield from self._allocate(drive, source, self._format(format))
         new = f"{move.storage}:{target.name}"
         if not drive.cloudinit:
@@ -171,11 +171,9 @@ class DiskMove(Steps):
 
     def _mirror(self, process: Running, source: Volume, target: Volume, limit: float | None) -> Sim:
         move = self.move
-        match = re.search(r"-(\d+)\.(\d+)", process.machine)
-        blockdev = match is None or (int(match[1]), int(match[2])) >= (10, 0)
         origin = self._origin()
         mirrors = Mirrors(
-            self, pipes(self.cluster, origin, move.storage, self.node.name), blockdev,
+            self, pipes(self.cluster, origin, move.storage, self.node.name), _blockdev(process),
             "Operation canceled (io-status: ok)",
         )  # fmt: skip
         fits = room(self.cluster, move.storage, self.node.name)
@@ -269,3 +267,9 @@ class DiskMove(Steps):
         rate = f"-r {bandwidth.kib(limit)}K " if limit else ""
         zero = "zeroinit:" if self.cluster.storages.definition(self.move.storage).type != "lvm" else ""
         return f"/usr/bin/qemu-img convert -p -n {rate}-f {source.format} -O {target.format} {first} {zero}{second}"
+
+
+def _blockdev(process: Running) -> bool:
+    """QEMU block devices as of machine 10.0."""
+    match = re.search(r"-(\d+)\.(\d+)", process.machine)
+    return match is None or (int(match[1]), int(match[2])) >= (10, 0)
