@@ -20,6 +20,8 @@ CAUSES: dict[str, str] = {
     "machine-too-new": r"is too old to run machine type",
     "target-too-old": r"is too old for preserving VirtIO-net MTU",
     "cpu-flags": r"host doesn't support requested feature",
+    "memory-too-big": r"Cannot allocate memory",
+    "cpu-too-many": r"MAX \d+ vcpus allowed",
     "node-maintenance": r"not online",
     "passthrough": r"uses local devices|uses following mapped devices",
     "virtiofs-live": r"uses local devices: .*virtiofs|uses following mapped devices: .*virtiofs",

@@ -17,7 +17,8 @@ class Guest:
     """A virtual machine or container.
 
     ``status`` may lag by ten seconds, ``name`` and ``maxmem`` too; ``node``, ``lock`` and ``hastate`` do not
-    (pve-facts §16). ``hastate`` is None when the HA manager does not know the guest. ``maxmem``/``maxdisk`` in bytes.
+    (pve-facts §16). ``hastate`` is None when the HA manager does not know the guest. ``maxmem``/``maxdisk`` in bytes;
+    ``mem`` is what it uses of its memory.
     """
 
     vmid: int
@@ -33,6 +34,7 @@ class Guest:
     maxcpu: float = 0.0
     tags: tuple[Tag, ...] = ()
     pool: PoolName | None = None
+    mem: int = 0
 
     @property
     def label(self) -> str:
@@ -134,4 +136,5 @@ def _guest(row: Mapping[str, Any]) -> Guest:
         maxcpu=float(row.get("maxcpu", 0) or 0),
         tags=tuple(tag for tag in str(row.get("tags", "")).replace(",", ";").split(";") if tag),
         pool=row.get("pool") or None,
+        mem=int(row.get("mem", 0) or 0),
     )

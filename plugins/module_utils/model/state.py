@@ -17,6 +17,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.guest_config im
 from ansible_collections.pve.mobility.plugins.module_utils.model.ha import HaStatus
 from ansible_collections.pve.mobility.plugins.module_utils.model.ha_config import HaResource, HaRule
 from ansible_collections.pve.mobility.plugins.module_utils.model.history import ObservedMove
+from ansible_collections.pve.mobility.plugins.module_utils.model.load import NONE, Load, load_of
 from ansible_collections.pve.mobility.plugins.module_utils.model.mapping import ResourceMapping
 from ansible_collections.pve.mobility.plugins.module_utils.model.names import ClusterName, NodeName
 from ansible_collections.pve.mobility.plugins.module_utils.model.network import VNet, Zone
@@ -124,6 +125,15 @@ class ClusterState:
     def guests_on(self, node: str) -> tuple[Guest, ...]:
         return self._guests_on.get(node, ())
 
+    def load_on(self, node: str) -> Load:
+        """What the node's running guests have been promised."""
+        return self._loads.get(node, NONE)
+
+    def load_of(self, vmid: int) -> Load:
+        """What a guest takes where it runs; nothing when it does not run."""
+        guest = self._guests.get(vmid)
+        return load_of(guest, self._configs.get(vmid)) if guest is not None and guest.running else NONE
+
     def jobs_of(self, vmid: int) -> tuple[ReplicationJob, ...]:
         return self._jobs.get(vmid, ())
 
@@ -194,6 +204,14 @@ class ClusterState:
     @cached_property
     def _guests_on(self) -> dict[str, tuple[Guest, ...]]:
         return _grouped((item.node, item) for item in self.guests)
+
+    @cached_property
+    def _loads(self) -> dict[str, Load]:
+        found: dict[str, Load] = {}
+        for guest in self.guests:
+            if guest.running:
+                found[guest.node] = found.get(guest.node, NONE) + load_of(guest, self._configs.get(guest.vmid))
+        return found
 
     @cached_property
     def _jobs(self) -> dict[int, tuple[ReplicationJob, ...]]:
