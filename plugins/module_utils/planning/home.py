@@ -29,21 +29,35 @@ class RoomGate:
     affinity: Affinity
     where: dict[int, set[str]]
     memory: Mapping[int, int]
+    units: Mapping[int, tuple[Placed, ...]]
+    """By the guest that takes the others along, itself included: room is taken for all of them at once."""
     log: list[tuple[str, int]] = field(default_factory=list)
     """``began`` or ``ended``, and who, in the order in which it happened."""
 
     def may(self, job: Job) -> bool:
-        return self.ledger.fits(job.target, job.need) and self.affinity.clash(job.id, self.where, job.target) is None
+        unit = self.units.get(job.id, ())
+        return self.ledger.fits(job.target, _together(unit)) and all(
+            self.affinity.clash(item.guest.vmid, self.where, job.target) is None for item in unit
+        )
 
     def began(self, job: Job) -> None:
-        self.ledger.take(job.target, job.need)
-        self.where.setdefault(job.id, {job.source}).add(job.target)
+        for item in self.units.get(job.id, ()):
+            self.ledger.take(job.target, item.need)
+            self.where.setdefault(item.guest.vmid, {job.source}).add(job.target)
         self.log.append(("began", job.id))
 
     def ended(self, job: Job) -> None:
         self.ledger.give(job.source, Need(self.memory.get(job.id, 0), job.need.disks))
         self.where[job.id] = {job.target}
         self.log.append(("ended", job.id))
+
+
+def _together(unit: Sequence[Placed]) -> Need:
+    disks: dict[str, int] = {}
+    for item in unit:
+        for storage, size in item.need.disks.items():
+            disks[storage] = disks.get(storage, 0) + size
+    return Need(sum(item.need.memory for item in unit), disks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +113,23 @@ def bring_home(
         replica = any(volume.replica for volume in facts.volumes)
         how = How.REQUEST if along is None else How.ALONG
         placed.append(Placed(guest, node, judged, need_of(facts), how, along, replica))
+    placed, torn = _whole(placed, affinity)
+    stays += [_stay(item.guest, step, "a guest that belongs with it cannot go home") for item in torn]
+    units: dict[int, tuple[Placed, ...]] = {}
+    for item in placed:
+        leader = item.along or item.guest.vmid
+        units[leader] = (*units.get(leader, ()), item)
     thresholds = policy.judge.thresholds
     gate = RoomGate(
         Ledger.of(state, thresholds),
         affinity,
         {guest.vmid: {guest.node} for guest in state.guests},
         {item.guest.vmid: item.need.memory for item in placed},
+        units,
     )
     found = timed(placed, clock, step, first, start, gate)
     stays += [_stay(item.guest, step, f"there is no room for it on {item.target}") for item in found.stuck]
-    moves = waiting(found.moves, _waits(found.moves, gate.log, Ledger.of(state, thresholds), affinity))
+    moves = waiting(found.moves, _waits(found.moves, gate, Ledger.of(state, thresholds)))
     return Homecoming(Timed(moves, found.end, found.blind_bytes), tuple(stays))
 
 
@@ -121,9 +142,17 @@ def _stay(guest: Guest, step: int, why: str) -> Stay:
     return Stay(step, guest.vmid, guest.name, guest.node, Fate.STAYS, why)
 
 
-def _waits(
-    moves: Sequence[Move], log: Sequence[tuple[str, int]], ledger: Ledger, affinity: Affinity
-) -> dict[int, tuple[int, ...]]:
+def _whole(placed: Sequence[Placed], affinity: Affinity) -> tuple[list[Placed], list[Placed]]:
+    """Units of which every guest can go home, and the others."""
+    there = {item.guest.vmid for item in placed}
+    whole: list[Placed] = []
+    torn: list[Placed] = []
+    for item in placed:
+        (whole if there.issuperset(affinity.unit(item.guest.vmid)) else torn).append(item)
+    return whole, torn
+
+
+def _waits(moves: Sequence[Move], gate: RoomGate, ledger: Ledger) -> dict[int, tuple[int, ...]]:
     """What each move has to wait for, should others take longer than foreseen.
 
     Room that is there from the start is given away first; after that each arrival waits for as many departures as it
@@ -133,23 +162,26 @@ def _waits(
     gone: dict[str, list[Move]] = {}
     found: dict[int, tuple[int, ...]] = {}
     given: dict[str, int] = {}
-    for what, vmid in log:
+    for what, vmid in gate.log:
         move = by_guest[vmid]
         if what == "ended":
             gone.setdefault(move.source, []).append(move)
             continue
-        need = Need(move.memory, move.disks)
-        waits: list[int] = []
+        unit = gate.units.get(vmid)
+        if unit is None:
+            continue
+        need = _together(unit)
         departures = gone.get(move.target, [])
         while not ledger.fits(move.target, need) and given.get(move.target, 0) < len(departures):
             out = departures[given.get(move.target, 0)]
             ledger.give(move.target, Need(out.memory, out.disks))
             given[move.target] = given.get(move.target, 0) + 1
-        if given.get(move.target, 0):
-            waits += [out.id for out in departures[: given[move.target]]]
-        apart = affinity.apart.get(vmid, frozenset())
-        waits += [out.id for out in departures if out.guest in apart]
+        waits = [out.id for out in departures[: given.get(move.target, 0)]]
+        for item in unit:
+            apart = gate.affinity.apart.get(item.guest.vmid, frozenset())
+            waits += [out.id for out in departures if out.guest in apart]
         ledger.take(move.target, need)
-        if waits:
-            found[move.id] = tuple(waits)
+        for item in unit:
+            if waits:
+                found[by_guest[item.guest.vmid].id] = tuple(waits)
     return found

@@ -125,7 +125,7 @@ def timed(
     )
     return Timed(
         moves,
-        max((slot.end for slot in slots.values()), default=start),
+        round(max((slot.end for slot in slots.values()), default=start), 3),
         sum(blind_bytes(item.judged.facts) for item in begun),
         tuple(item for item in ordered if item.guest.vmid not in slots),
     )
@@ -145,8 +145,8 @@ def _move(
         item.target,
         facts.mode,
         size,
-        slot.end - slot.start,
-        slot.start,
+        round(round(slot.end, 3) - round(slot.start, 3), 3),
+        round(slot.start, 3),
         tuple(sorted(ids[vmid] for vmid in after.get(guest.vmid, ()) if vmid in ids)),
         item.replica,
         item.replica and item.how is How.REQUEST,
