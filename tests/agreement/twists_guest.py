@@ -127,7 +127,10 @@ def replicated(world: World) -> str | None:
             world.subject[key] = value.replace("shared:", "tank:")
     others = [name for name in world.names if name != world.source]
     targets = world.pick([world.target], [world.target], others, [world.pick(*others)])
-    state = world.pick({}, {}, {"last_sync": "never"}, {"last_sync": "9h"}, {"disable": True}, {"rate": 50})
+    state = world.pick(
+        {}, {}, {"last_sync": "never"}, {"last_sync": "9h"}, {"disable": True}, {"rate": 50}, {"remove_job": "full"},
+        {"remove_job": "local"}, {"fail_count": 2, "error": "out of space"},
+    )  # fmt: skip
     world.subject["replicate"] = {name: dict(state) for name in targets}
     return f"replicated to {', '.join(targets)} {state or ''}".strip()
 
