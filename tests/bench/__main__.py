@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.bench import disks, migrate, peers, preflight, snapshot
+from tests.bench import disks, migrate, peers, preflight, replication, snapshot
 from tools.area import BUILD
 
 SECTIONS: dict[str, Callable[[], dict[str, float]]] = {
@@ -20,6 +20,7 @@ SECTIONS: dict[str, Callable[[], dict[str, float]]] = {
     "migrate": migrate.measure,
     "peers": peers.measure,
     "preflight": preflight.measure,
+    "replication": replication.measure,
     "snapshot": snapshot.measure,
 }
 RESULT = BUILD / "bench.json"

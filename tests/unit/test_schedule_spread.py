@@ -9,7 +9,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.pve.mobility.plugins.module_utils.model.schedule import normal_form
+from ansible_collections.pve.mobility.plugins.module_utils.model.schedule import normal_form, render
 from ansible_collections.pve.mobility.plugins.module_utils.planning.schedule_spread import Slot, spread
 
 
@@ -38,6 +38,10 @@ def test_jobs_that_all_fire_at_once_are_repaired_once() -> None:
     assert most_at_once(list(repaired.values())) == 1
     assert sum(text != "*/15" for text in repaired.values()) == 11
     assert spread([Slot(key, "pve1", "*/15", text) for key, text in repaired.items()]) == repaired
+
+
+def test_two_jobs_at_the_same_moment_are_repaired_too() -> None:
+    assert sorted(spread(slots(2, "*/15", "*/15")).values()) == ["*/15", "1/15"]
 
 
 def test_jobs_of_other_nodes_do_not_matter() -> None:
@@ -70,9 +74,21 @@ def test_a_migration_here_and_there_changes_nothing() -> None:
 schedules = st.sampled_from(["*/5", "*/15", "hourly", "22:00", "mon..fri 8..18:0/30"])
 
 
-@given(st.lists(st.tuples(schedules, st.sampled_from(["pve1", "pve2"]), st.integers(0, 59)), max_size=40))
+@given(st.lists(st.tuples(schedules, st.sampled_from(["pve1", "pve2"]), st.integers(0, 59)), max_size=80))
 def test_what_it_decides_stays_decided(rows: list[tuple[str, str, int]]) -> None:
     wanted = [Slot((number, "x"), node, text) for number, (text, node, _by) in enumerate(rows)]
     first = spread(wanted)
     again = spread([Slot(slot.key, slot.node, slot.schedule, first[slot.key]) for slot in wanted])
     assert again == first
+
+
+@given(st.lists(st.tuples(schedules, st.integers(0, 59), st.booleans()), max_size=80))
+def test_whatever_there_was_before_the_second_run_changes_nothing(rows: list[tuple[str, int, bool]]) -> None:
+    wanted = []
+    for number, (text, by, new) in enumerate(rows):
+        event = normal_form(text)
+        assert event is not None
+        present = None if new else render(event.shifted(by % event.period))
+        wanted.append(Slot((number, "x"), "pve1", text, present))
+    first = spread(wanted)
+    assert spread([Slot(slot.key, slot.node, slot.schedule, first[slot.key]) for slot in wanted]) == first

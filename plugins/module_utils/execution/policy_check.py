@@ -40,7 +40,7 @@ class Refused:
 def find_refused(reader: Reader, resources: Resources, plans: Sequence[GuestPlan]) -> Refused:
     """Look at the guests that would get new jobs.
 
-    Requests: 1 for each guest, 1 for each target, 1.
+    Requests: 1 for each guest, 1, and 1 for each target to which something can be replicated.
     """
     if not plans:
         return Refused()
@@ -76,9 +76,15 @@ def find_refused(reader: Reader, resources: Resources, plans: Sequence[GuestPlan
 
         return work
 
+    reader.each([read_storages, *(read_config(item.guest) for item in plans)])
     online = {node.name for node in resources.nodes if node.online}
-    targets = sorted({target for item in plans for target in item.plan.create} & online)
-    reader.each([read_storages, *map(read_status, targets), *(read_config(item.guest) for item in plans)])
+    targets = {
+        target
+        for item in plans
+        if (config := configs.get(item.guest.vmid)) is not None and replicated_storages(config, storages)
+        for target in item.plan.create
+    }
+    reader.each([read_status(node) for node in sorted(targets & online)])
     found = Refused()
     for item in plans:
         _judge(item, configs.get(item.guest.vmid), unread, storages, status, found)

@@ -9,14 +9,17 @@ unless its node has clearly more jobs in that minute than need be; so a migratio
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from ansible_collections.pve.mobility.plugins.module_utils.model.schedule import Event, normal_form, render
 
 TOLERATED = 1
 """Jobs in a minute beyond an even spread that are no reason to change any."""
+
+Key = tuple[int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,64 +29,104 @@ class Slot:
     :ivar key: what tells it from others; decides ties, so that the same input gives the same result.
     """
 
-    key: tuple[int, str]
+    key: Key
     node: str
     schedule: str
     present: str | None = None
 
 
-def spread(slots: Iterable[Slot], others: Iterable[tuple[str, str]] = ()) -> dict[tuple[int, str], str]:
-    """The schedule of each job, by key.
+def spread(slots: Iterable[Slot], others: Iterable[tuple[str, str]] = ()) -> dict[Key, str]:
+    """The schedule of each job, by key. What it has decided once it keeps, as long as the jobs of a node are the same.
 
     :param others: node and schedule of jobs that are not to be changed, but fire too.
     """
-    load: dict[str, list[int]] = defaultdict(lambda: [0] * 60)
+    nodes: dict[str, _Node] = defaultdict(_Node)
     for node, schedule in others:
         event = normal_form(schedule)
         if event is not None:
-            _count(load[node], event, 1)
-    chosen: dict[tuple[int, str], str] = {}
-    open_slots: list[tuple[Slot, Event]] = []
-    groups: dict[tuple[str, Event], list[tuple[Slot, Event]]] = defaultdict(list)
+            nodes[node].fixed.append(event)
+    chosen: dict[Key, str] = {}
     for slot in sorted(slots, key=lambda slot: slot.key):
         wanted = normal_form(slot.schedule)
         if wanted is None or wanted.period == 1:
             chosen[slot.key] = slot.schedule
-            if wanted is not None:
-                _count(load[slot.node], wanted, 1)
-            continue
-        present = normal_form(slot.present) if slot.present is not None else None
-        if present is not None and present.shift_from(wanted) is not None:
-            groups[slot.node, wanted].append((slot, present))
+            nodes[slot.node].fixed += [] if wanted is None else [wanted]
         else:
-            open_slots.append((slot, wanted))
-    for (node, wanted), members in groups.items():
-        kept, moved = _fitting(wanted, members)
-        for slot, present in kept:
-            chosen[slot.key] = str(slot.present)
-            _count(load[node], present, 1)
-        open_slots += [(slot, wanted) for slot in moved]
-    for slot, wanted in sorted(open_slots, key=lambda item: item[0].key):
-        event = min(_shifts(wanted), key=lambda event: _cost(load[slot.node], event))
-        chosen[slot.key] = slot.schedule if event == wanted else render(event)
-        _count(load[slot.node], event, 1)
+            nodes[slot.node].jobs.append((slot, wanted))
+    for jobs in nodes.values():
+        for slot, wanted, event in jobs.decided():
+            keeps = slot.present is not None and normal_form(slot.present) == event
+            chosen[slot.key] = str(slot.present) if keeps else slot.schedule if event == wanted else render(event)
     return chosen
 
 
-def _fitting(wanted: Event, members: list[tuple[Slot, Event]]) -> tuple[list[tuple[Slot, Event]], list[Slot]]:
-    """Jobs that stay as they are, and those that are too many in their minute."""
-    even = -(-len(members) // wanted.period)
-    by_shift: dict[int, list[tuple[Slot, Event]]] = defaultdict(list)
-    for slot, present in members:
-        by_shift[present.shift_from(wanted) or 0].append((slot, present))
-    if max(map(len, by_shift.values())) <= even + TOLERATED:
-        return members, []
-    kept = [item for items in by_shift.values() for item in items[:even]]
-    return kept, [slot for items in by_shift.values() for slot, _present in items[even:]]
+@dataclass(slots=True)
+class _Node:
+    """``fixed``: jobs that fire when they fire. ``jobs``: those whose minutes can be chosen, sorted."""
+
+    fixed: list[Event] = field(default_factory=list)
+    jobs: list[tuple[Slot, Event]] = field(default_factory=list)
+
+    def decided(self) -> list[tuple[Slot, Event, Event]]:
+        """Each job with what is wanted and what it gets."""
+        even = self._arranged({})
+        best = self._most(even)
+        present = {
+            slot.key: event
+            for slot, wanted in self.jobs
+            if slot.present is not None
+            and (event := normal_form(slot.present)) is not None
+            and event.shift_from(wanted) is not None
+        }
+        kept = self._arranged(present)
+        if not self._good(kept, best):
+            kept = self._arranged(self._fitting(present, best))
+        if not self._good(kept, best):
+            kept = even
+        return [(slot, wanted, kept[slot.key]) for slot, wanted in self.jobs]
+
+    def _arranged(self, present: Mapping[Key, Event]) -> dict[Key, Event]:
+        """Jobs that have their minutes first, then the others, each where the fewest are."""
+        load = self._load()
+        for event in present.values():
+            _count(load, event)
+        found = dict(present)
+        for slot, wanted in self.jobs:
+            if slot.key not in found:
+                event = found[slot.key] = min(_shifts(wanted), key=lambda event: _cost(load, event))
+                _count(load, event)
+        return found
+
+    def _fitting(self, present: Mapping[Key, Event], best: int) -> dict[Key, Event]:
+        """Those that can stay so that no minute has more than need be."""
+        load, found = self._load(), {}
+        for key, event in present.items():
+            if all(load[minute] < best for minute in event.minutes):
+                found[key] = event
+                _count(load, event)
+        return found
+
+    def _good(self, arranged: Mapping[Key, Event], best: int) -> bool:
+        most = self._most(arranged)
+        all_at_once = most > best and most == len(arranged) + len(self.fixed)
+        return most <= best + TOLERATED and not all_at_once
+
+    def _most(self, arranged: Mapping[Key, Event]) -> int:
+        load = self._load()
+        for event in arranged.values():
+            _count(load, event)
+        return max(load)
+
+    def _load(self) -> list[int]:
+        load = [0] * 60
+        for event in self.fixed:
+            _count(load, event)
+        return load
 
 
-def _shifts(wanted: Event) -> list[Event]:
-    return [wanted.shifted(by) for by in range(wanted.period)]
+@functools.lru_cache(maxsize=256)
+def _shifts(wanted: Event) -> tuple[Event, ...]:
+    return tuple(wanted.shifted(by) for by in range(wanted.period))
 
 
 def _cost(load: list[int], event: Event) -> tuple[int, int]:
@@ -91,6 +134,6 @@ def _cost(load: list[int], event: Event) -> tuple[int, int]:
     return (max(minutes), sum(minutes))
 
 
-def _count(load: list[int], event: Event, by: int) -> None:
+def _count(load: list[int], event: Event) -> None:
     for minute in event.minutes:
-        load[minute] += by
+        load[minute] += 1
