@@ -3,8 +3,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What a plan looks like: steps, moves, who stays and why, and the figures that prove it. The same in JSON.
 
-Times are seconds since the plan began, to the millisecond; memory and disks are bytes. A plan is data: carrying it out means to judge each
-move again when its turn comes.
+Times are seconds since the plan began, to the millisecond; memory and disks are bytes. A plan is data: carrying it out
+means to judge each move again when its turn comes.
 """
 
 from __future__ import annotations

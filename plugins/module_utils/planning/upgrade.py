@@ -151,13 +151,15 @@ def _bounds(state: ClusterState, course: Course, safe: frozenset[str], policy: P
     by_home: dict[str, list[Least]] = {}
     for vmid, least in course.least.items():
         by_home.setdefault(course.homes[vmid], []).append(least)
-    # A guest that the HA manager brings back has come back before homing asks for it.
-    returned = {move.guest for move in course.moves if move.how is How.FAILBACK}
-    times = 1 if policy.homing is Homing.NEVER else 2
-    moves = sum(2 if vmid in returned else times for vmid in course.least)
+    # Whom the HA manager brings back moves twice in whatever order; so does everybody who is to be at home in the end.
+    back = {move.guest for move in course.moves if move.how is How.FAILBACK}
+    if policy.homing is not Homing.NEVER:
+        ends = {move.guest: move.target for move in course.moves}
+        back |= {vmid for vmid in course.least if ends[vmid] == course.homes[vmid]}
+    moves = len(course.least) + len(back)
     extra = 0
-    if times == 1:
-        found = choices(state, course.affinity, policy, course.least.keys() - returned)
+    if policy.homing is Homing.NEVER:
+        found = choices(state, course.affinity, policy, course.least.keys() - back)
         extra = forced_extra(found, restarted, safe | skipped)
     return Bounds(
         moves + extra,
