@@ -38,6 +38,7 @@ def foretells(said: Precondition | str | None, target: str, live: bool, with_loc
         or any(key not in said.mapped or (live and not said.mapped[key][1]) for key in said.local_resources)
         or any(disk.cdrom and not disk.cloudinit for disk in said.local_disks)
         or (live and attached and not with_local_disks)
+        or (live and any(disk.snapshots for disk in said.local_disks))
     )
 
 
