@@ -83,8 +83,8 @@ def _complaint(known: Mapping[str, Any], value: Any) -> str:
             return "is not a boolean"
     if "enum" in known and text not in known["enum"]:
         return f"is none of {', '.join(known['enum'])}"
-    if "minimum" in known and float(text) < known["minimum"]:
+    if "minimum" in known and float(text) < float(known["minimum"]):
         return f"is below {known['minimum']}"
-    if "maximum" in known and float(text) > known["maximum"]:
+    if "maximum" in known and float(text) > float(known["maximum"]):
         return f"is above {known['maximum']}"
     return ""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -164,7 +165,7 @@ def test_disks_move_and_stay_where_they_are(lab: Lab) -> None:
     assert re.search(r"  100 web  scsi0  tank → ceph  done in \d+ s\n", outcome.text)
 
 
-def test_the_examples_run(lab: Lab) -> None:
+def test_the_examples_run(lab: Lab, tmp_path: Path) -> None:
     examples = CHECKOUT / "docs" / "examples"
     for name, variables in (
         ("raw_to_qcow2", {"guest": 102, "disk": "scsi0", "storage": "nfs"}),
@@ -174,3 +175,11 @@ def test_the_examples_run(lab: Lab) -> None:
         outcome = play(examples / f"{name}.yml", lab, variables=variables)
         assert outcome.code == 0, f"{name}\n{outcome.text}"
     assert "ceph" in lab.api("/nodes/pve2/qemu/101/config")["scsi0"]
+    at_once = {"guests": "image,kept", "storage": "tank", "look_every": 1}
+    outcome = play(examples / "many_guests_at_once.yml", lab, variables=at_once)
+    assert outcome.code == 2, "one of them has a snapshot, which stops nobody else"
+    assert lab.api("/nodes/pve1/qemu/102/config")["scsi0"].startswith("tank:")
+    report = tmp_path / "nfs.md"
+    outcome = play(examples / "retire_storage.yml", lab, variables={"storage": "nfs", "report": str(report)})
+    assert "nfs can be switched off: False" in outcome.text
+    assert "103/vm-103-disk-0.qcow2" in report.read_text()
