@@ -103,28 +103,18 @@ def _managed(state: ClusterState, vmid: int) -> bool:
 
 
 def _memory(state: ClusterState, moves: Mapping[int, str]) -> tuple[Node, ...]:
-    """What arrives may take all that it is promised; what leaves gives back its share of what was used."""
-    change: dict[str, float] = defaultdict(float)
-    shares: dict[str, float] = {}
+    """What a guest uses goes with it; what a node uses beyond its guests stays."""
+    change: dict[str, int] = defaultdict(int)
     for vmid, target in moves.items():
         guest = state.guest(vmid)
-        if guest is None or not guest.running:
-            continue
-        if guest.node not in shares:
-            shares[guest.node] = _share(state, guest.node)
-        change[guest.node] -= guest.maxmem * shares[guest.node]
-        change[target] += guest.maxmem
+        if guest is not None and guest.running:
+            used = min(guest.mem, guest.maxmem)
+            change[guest.node] -= used
+            change[target] += used
     return tuple(
-        replace(node, mem=max(0, node.mem + round(change[node.name]))) if change.get(node.name) else node
+        replace(node, mem=max(0, node.mem + change[node.name])) if change.get(node.name) else node
         for node in state.nodes
     )
-
-
-def _share(state: ClusterState, name: str) -> float:
-    """How much of the memory promised to the guests of a node is used, at most 1."""
-    node = state.node(name)
-    promised = sum(guest.maxmem for guest in state.guests_on(name) if guest.running)
-    return min(1.0, node.mem / promised) if node is not None and promised else 1.0
 
 
 def _storage(state: ClusterState, moves: Mapping[int, str], mapping: Mapped) -> tuple[StorageStatus, ...]:

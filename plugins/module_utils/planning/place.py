@@ -89,12 +89,23 @@ class Placing:
             units.setdefault(unit[0].vmid, unit)
         for unit in sorted(units.values(), key=self._urgency):
             hindrance = self._settle(unit)
-            if hindrance is not None and hindrance.room and self._make_room(unit):
-                hindrance = None
+            if hindrance is not None and hindrance.room:
+                hindrance = self._squeeze(unit, hindrance)
             if hindrance is not None:
                 for guest in unit:
                     if guest.node == self.source:
                         self.held[guest.vmid] = Held(guest, hindrance, hindrance.later)
+
+    def _squeeze(self, unit: tuple[Guest, ...], hindrance: Why) -> Why | None:
+        """Where there is no room: let others go elsewhere, and if that does not help, use the headroom."""
+        if self._make_room(unit):
+            return None
+        self.ledger.relaxed = True
+        found = self._settle(unit)
+        if found is not None and self._make_room(unit):
+            found = None
+        self.ledger.relaxed = False
+        return hindrance if found is not None else None
 
     def _urgency(self, unit: tuple[Guest, ...]) -> tuple[int, int, int, int]:
         """Those with the fewest places to go first, then those that need the most memory."""

@@ -4,7 +4,7 @@
 """Replays a plan moment by moment and looks whether it holds, by the snapshot alone.
 
 Nothing is taken from the planner's own books: sizes, rules and replicas are read from the cluster's state again. Guests
-take room on both nodes while they move.
+take room on both nodes while they move. Memory is what running guests are promised: it never exceeds what a node has.
 """
 
 from __future__ import annotations
@@ -97,9 +97,8 @@ def _begin(state: ClusterState, policy: Policy, releases_only: bool) -> _Replay:
             replay.data.setdefault(job.guest, set()).update((job.source, job.target))
     thresholds = policy.judge.thresholds
     for node in state.nodes:
-        promised = sum(guest.maxmem for guest in state.guests_on(node.name) if guest.running)
-        replay.used[node.name, ""] = max(promised, node.mem)
-        replay.limit[node.name, ""] = int(node.maxmem * (1 - thresholds.memory_headroom / 100))
+        replay.used[node.name, ""] = sum(guest.maxmem for guest in state.guests_on(node.name) if guest.running)
+        replay.limit[node.name, ""] = node.maxmem
     for item in state.storage_status:
         if item.active and item.total:
             place = (item.node, item.storage)
@@ -219,7 +218,6 @@ def _finish(replay: _Replay, move: Move) -> None:
 def _frees(replay: _Replay, guest: Guest, move: Move) -> dict[Place, int]:
     found: dict[Place, int] = {}
     if guest.running:
-        # What its node uses beyond all promises stays.
         found[move.source, ""] = guest.maxmem
     config = replay.state.config(guest.vmid)
     holders = replay.data.get(guest.vmid, set())

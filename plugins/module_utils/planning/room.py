@@ -31,32 +31,36 @@ def need_of(facts: MoveFacts) -> Need:
     return Need(facts.guest.maxmem if facts.guest.running else 0, disks)
 
 
-def memory_limit(node: Node, thresholds: Thresholds) -> int:
-    """Bytes that may be promised on a node; 0 when its memory is not known."""
-    return int(node.maxmem * (1 - thresholds.memory_headroom / 100))
-
-
 @dataclass(slots=True)
 class Ledger:
     """Counts both copies of a guest that moves: it is taken on the target when it starts, given back when it ended.
 
-    A node's memory is what its running guests are promised, and what it uses beyond that: caches, Ceph, itself.
-    Storage that nobody told the size of has room for anything: no hindrance is made up.
+    A node's memory is what its running guests are promised. At first the headroom is kept, and what the node uses
+    beyond its guests (caches, Ceph, itself) has to fit too; ``relaxed`` asks for no more than that the promises fit,
+    and leaves the rest to the checks. Storage of unknown size has room for anything: no hindrance is made up.
     """
 
+    sizes: dict[str, int]
     limits: dict[str, int]
     memory: dict[str, int]
     free: dict[tuple[str, str], int]
+    relaxed: bool = False
 
     @classmethod
     def of(cls, state: ClusterState, thresholds: Thresholds) -> Ledger:
         promised: dict[str, int] = {node.name: 0 for node in state.nodes}
+        used: dict[str, int] = dict(promised)
         for guest in state.guests:
             if guest.running:
                 promised[guest.node] = promised.get(guest.node, 0) + guest.maxmem
+                used[guest.node] = used.get(guest.node, 0) + min(guest.mem, guest.maxmem)
         return cls(
-            {node.name: memory_limit(node, thresholds) for node in state.nodes},
-            {node.name: max(node.mem, promised[node.name]) for node in state.nodes},
+            {node.name: node.maxmem for node in state.nodes},
+            {
+                node.name: _limit(node, promised[node.name], used[node.name], thresholds.memory_headroom)
+                for node in state.nodes
+            },
+            promised,
             {
                 (item.storage, item.node): int(item.avail - item.total * thresholds.storage_headroom / 100)
                 for item in state.storage_status
@@ -64,8 +68,13 @@ class Ledger:
             },
         )
 
+    def limit(self, node: str) -> int:
+        """Bytes that may be promised; 0 when the node's memory is not known."""
+        return (self.sizes if self.relaxed else self.limits).get(node, 0)
+
     def fits(self, node: str, need: Need) -> bool:
-        if need.memory and self.limits.get(node) and self.memory.get(node, 0) + need.memory > self.limits[node]:
+        limit = self.limit(node)
+        if need.memory and limit and self.memory.get(node, 0) + need.memory > limit:
             return False
         return all(self.free.get((storage, node), size) >= size for storage, size in need.disks.items())
 
@@ -83,6 +92,12 @@ class Ledger:
                 self.free[storage, node] += size
 
     def load(self, node: str, need: Need | None = None) -> float:
-        """Share of the memory that is taken, with ``need`` on top."""
+        """Share of the memory that may be taken, with ``need`` on top."""
         more = need.memory if need is not None else 0
         return (self.memory.get(node, 0) + more) / (self.limits.get(node) or 1)
+
+
+def _limit(node: Node, promised: int, used: int, headroom: float) -> int:
+    """:param used: by running guests; when no guest's is known, it is told from the node's."""
+    beyond = max(0, node.mem - (used or min(node.mem, promised)))
+    return max(1, min(int(node.maxmem * (1 - headroom / 100)), node.maxmem - beyond)) if node.maxmem else 0

@@ -104,7 +104,7 @@ class Why:
         )
 
     def memory(self, node: str, need: int, ledger: Ledger) -> None:
-        free = max(0, ledger.limits.get(node, 0) - ledger.memory.get(node, 0))
+        free = max(0, ledger.limit(node) - ledger.memory.get(node, 0))
         self._add(
             node,
             "no-memory",

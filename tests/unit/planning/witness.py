@@ -152,7 +152,7 @@ class Witness:
             if config is not None and (holds or move.target in self.copies.get(guest.vmid, ())):
                 disk += sum(item.size or 0 for item in config.disks if item.storage == "tank")
         guest_memory = self.state.guest(move.guest)
-        if guest_memory is not None and guest_memory.running and memory > node.maxmem * 0.9:
+        if guest_memory is not None and guest_memory.running and memory > node.maxmem:
             self.trouble.append(f"{move.label} is too much for the memory of {move.target}")
         if move.disks and disk > status.total * 0.95 + 1:
             self.trouble.append(f"{move.label} is too much for the storage of {move.target}")
