@@ -116,7 +116,8 @@ def _formats(call: Call, section: Section) -> dict[str, Any]:
     default = section.values.get("format", kind.default_format)
     rows: dict[str, Any] = {"format": [dict.fromkeys(kind.formats, 1), default]}
     if call.node.release >= (9, 0):
-        rows["formats"] = {"default": default, "supported": sorted(kind.formats)}
+        supported = sorted(call.cluster.storages.formats(section.id))
+        rows["formats"] = {"default": default, "supported": supported}
     return rows
 
 

@@ -138,6 +138,14 @@ def test_options_survive_and_the_format_follows_the_storage() -> None:
     assert lab.get("/nodes/pve1/storage/ceph/content", {"vmid": 100})[0]["format"] == "raw"
 
 
+def test_lvm_offers_qcow2_only_for_chains_of_snapshots() -> None:
+    chain = {**STORAGES["lvm"], "vgname": "vg1", "snapshot-as-volume-chain": 1}
+    lab = Lab.from_dict({"nodes": ["pve1"], "storages": {**STORAGES, "chain": chain}})
+    rows = {row["storage"]: row["formats"] for row in lab.get("/nodes/pve1/storage", {"format": 1}) if "formats" in row}
+    assert rows["lvm"] == {"default": "raw", "supported": ["raw"]}
+    assert rows["chain"]["supported"] == ["qcow2", "raw"]
+
+
 def test_only_written_blocks_take_room_and_time() -> None:
     lab = make({"disk": DISK})
     began = lab.now
