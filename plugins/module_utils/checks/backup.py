@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Replication is no backup: what is deleted here is deleted there a few minutes later."""
+"""Backup: replication is none, for what is deleted here is deleted there a few minutes later."""
 
 from __future__ import annotations
 

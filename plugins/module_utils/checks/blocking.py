@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Snapshots and linked clones on local storage that keep a guest where it is (pve-facts §1.3, §1.5)."""
+"""Snapshots and linked clones: on local storage they keep a guest where it is (pve-facts §1.3, §1.5)."""
 
 from __future__ import annotations
 

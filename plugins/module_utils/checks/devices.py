@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a guest uses of its node: devices, shared directories, memory encryption, scripts (pve-facts §1.3)."""
+"""Devices: what a guest uses of its node, shared directories, memory encryption and scripts too (pve-facts §1.3)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""From one type of storage to another: what can be carried, what becomes of it, which mappings count (pve-facts §1)."""
+"""Formats: what can be carried from one type of storage to another, and what becomes of it (pve-facts §1)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The HA manager: will it carry out the move, who comes along, and will the guest stay? (pve-facts §1.4, §7)"""
+"""High availability: will the HA manager carry out the move, and will the guest stay? (pve-facts §1.4, §7)"""
 
 from __future__ import annotations
 

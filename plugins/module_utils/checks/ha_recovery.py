@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where the HA manager may start a guest when its node fails, and whether it can run there (pve-facts §7.3, §7.9)."""
+"""HA when a node fails: where may a guest be started, and can it run there? (pve-facts §7.3, §7.9)"""
 
 from __future__ import annotations
 

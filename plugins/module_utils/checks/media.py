@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is in a VM's drives: ISO images, the node's own drive, cloud-init (pve-facts §1.3)."""
+"""Media: ISO images, the drive of the node itself, cloud-init (pve-facts §1.3)."""
 
 from __future__ import annotations
 

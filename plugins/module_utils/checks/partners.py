@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Resources that an HA rule keeps together with a guest: can they come along? (pve-facts §1.4, §7.3)"""
+"""Partners: resources that an HA rule keeps together with a guest come along, if they can (pve-facts §1.4, §7.3)."""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Replication and a move: is the target a replica, and how good is it? (pve-facts §1.2, §6.5)"""
+"""Replicas: is the target one, and how good is it? (pve-facts §1.2, §6.5)"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding, Kind, Severity
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest
@@ -105,7 +106,7 @@ def target_is_replica(move: MoveFacts) -> Iterator[Finding]:
 def _elsewhere(move: MoveFacts) -> Finding:
     known = sorted(job.target for job in move.replication if job.removing is None)
     replicas = ", ".join(known)
-    facts = {"guest": move.guest.vmid, "node": move.target.name}
+    facts: dict[str, Any] = {"guest": move.guest.vmid, "node": move.target.name}
     if not move.live:
         return FULL_COPY.found(
             f"{move.target.name} holds no replica of {move.guest.label}, so all of its disks are copied",
@@ -132,7 +133,7 @@ def _elsewhere(move: MoveFacts) -> Finding:
 
 def health(guest: Guest, job: ReplicationJob, now: int, thresholds: Thresholds) -> Iterator[Finding]:
     """How a job is doing. :param now: Unix time by the cluster's clock, 0 when it is not known."""
-    facts = {"guest": guest.vmid, "node": job.target}
+    facts: dict[str, Any] = {"guest": guest.vmid, "node": job.target}
     what = f"replication job {job.id} to {job.target}"
     if job.disabled:
         yield DISABLED.found(f"{what} of {guest.label} is disabled", **facts, job=job.id)

@@ -1,11 +1,12 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Replication jobs as such: can they run, do they keep up, do they serve their purpose? (pve-facts §6)"""
+"""Replication jobs: can they run, do they keep up, do they serve their purpose? (pve-facts §6)"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding, Kind, Severity
 from ansible_collections.pve.mobility.plugins.module_utils.checks.replication import health, interval, spell
@@ -101,7 +102,7 @@ def _pace(scope: Scope, guest: Guest, job: ReplicationJob) -> Iterator[Finding]:
     gap = interval(job, scope.now)
     if not gap or job.disabled:
         return
-    facts = {"guest": guest.vmid, "node": job.target, "job": job.id, "interval": gap}
+    facts: dict[str, Any] = {"guest": guest.vmid, "node": job.target, "job": job.id, "interval": gap}
     what = f"replication job {job.id} of {guest.label} to {job.target}"
     if job.duration > gap:
         yield DURATION.found(

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Storage that is said to be shared and is not: Proxmox VE believes it and copies nothing (pve-facts §4)."""
+"""Shared storage: is it shared, or only said to be? Proxmox VE believes it and copies nothing (pve-facts §4)."""
 
 from __future__ import annotations
 

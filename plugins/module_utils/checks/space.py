@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Is there room on the target for what would really be copied? (pve-facts §1.2, §1.3, §14)"""
+"""Space: is there room on the target for what would really be copied? (pve-facts §1.2, §1.3, §14)"""
 
 from __future__ import annotations
 

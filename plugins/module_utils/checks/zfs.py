@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What only ZFS itself tells: snapshots and holds that Proxmox VE did not make, other tools, pools that are not well.
+"""ZFS: snapshots and holds that Proxmox VE did not make, other tools, pools that are not well.
 
 Facts come from ``zfs_info``; without them nothing is said (pve-facts §6.7, §13).
 """
