@@ -16,7 +16,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.planning.moves import
 from ansible_collections.pve.mobility.plugins.module_utils.planning.plan import How
 from ansible_collections.pve.mobility.plugins.module_utils.planning.policy import Policy
 from ansible_collections.pve.mobility.plugins.module_utils.planning.room import Ledger, Need, need_of
-from ansible_collections.pve.mobility.plugins.module_utils.planning.why import Why
+from ansible_collections.pve.mobility.plugins.module_utils.planning.why import ROOM, Why
 
 ENOUGH = 2
 """Targets of the same worth that pass and are compared, before the one with the fewest warnings is taken."""
@@ -215,7 +215,8 @@ class Placing:
         crowded = [node for node in nodes if why.crowded(node.name)]
         seen: list[tuple[str, ...]] = []
         for node in crowded:
-            found = [item for guest in unit for item in self.movers.judge(self.movers.move(guest, node)).blocking]
+            judged = (self.movers.judge(self.movers.move(guest, node)) for guest in unit)
+            found = [finding for item in judged for finding in item.blocking if finding.id not in ROOM]
             if found:
                 why.blocked(node.name, found)
             seen.append(tuple(sorted(item.id for item in found)))

@@ -12,7 +12,12 @@ from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest
 from ansible_collections.pve.mobility.plugins.module_utils.planning.room import Ledger
 
-_PASSING = frozenset({"ha-rule", "no-memory", "no-storage", "older-release", "ha-partner", "ha-choice", "lock"})
+ROOM = frozenset({"no-memory", "no-storage", "memory", "space"})
+"""Reasons that are gone when there is room."""
+_PASSING = ROOM | {
+    "ha-rule", "ha-partner", "ha-partner-stuck", "ha-choice", "ha-busy", "older-release", "target-too-old",
+    "version-backwards", "guest-locked", "guest-in-transition", "task-running", "backup-running",
+}  # fmt: skip
 """Reasons that may be gone when other guests have moved and other nodes are upgraded."""
 _GIB = 2**30
 
@@ -41,17 +46,17 @@ class Why:
     @property
     def room(self) -> bool:
         """Some node would take the guest if there were room."""
-        return any(reason.id in ("no-memory", "no-storage") for found in self.reasons.values() for reason in found)
+        return any(all(reason.id in ROOM for reason in found) for found in self.reasons.values())
 
     def crowded(self, node: str) -> bool:
         """There is no room on a node; nothing else is known about it."""
-        return any(reason.id in ("no-memory", "no-storage") for reason in self.reasons.get(node, ()))
+        found = self.reasons.get(node, ())
+        return bool(found) and all(reason.id in ROOM for reason in found)
 
     @property
     def later(self) -> bool:
         return self.whole is None and any(
-            all(reason.id in _PASSING or reason.id.startswith("memory") for reason in found)
-            for found in self.reasons.values()
+            all(reason.id in _PASSING for reason in found) for found in self.reasons.values()
         )
 
     @property
