@@ -204,6 +204,7 @@ def _read_nic(where: str, name: str, value: Any, speed: float) -> Nic:
         nic.options["gateway"] = _address(spec.at("gateway"), spec.text("gateway"))
     if spec.flag("vlan_aware"):
         nic.options["bridge_vlan_aware"] = 1
+        nic.options["bridge_vids"] = spec.text("vids", "2-4094")
     if spec.has("vlan"):
         nic.options["vlan-id"] = spec.integer("vlan", minimum=1)
     elif nic.type == "vlan" and "." in name:

@@ -153,7 +153,8 @@ def boot_ct(cluster: Cluster, node: Node, entry: VmEntry, config: GuestConfig, t
     :raises Die: a bridge, a volume or the hook script is missing on the node.
     """
     from lab.guests.drives import drives
-    from lab.guests.start import bridges, check_hookscript, net_bridges
+    from lab.guests.start import check_hookscript
+    from lab.guests.start_network import not_attached
 
     yield cluster.engine.sleep(START_SECONDS["lxc"])
     try:
@@ -166,10 +167,10 @@ def boot_ct(cluster: Cluster, node: Node, entry: VmEntry, config: GuestConfig, t
             activate(cluster, drive.storage, node.name)
             if cluster.storages.find(drive.volid, node.name) is None:
                 raise Die(f"volume '{drive.volid}' does not exist")
-    for bridge in net_bridges(config).values():
-        if bridge not in bridges(cluster, node):
-            task.log(f"bridge '{bridge}' does not exist")
-            raise Die(f"startup for container '{entry.vmid}' failed")
+    unattached = not_attached(cluster, node, config)
+    if unattached is not None:
+        task.log(unattached[1])
+        raise Die(f"startup for container '{entry.vmid}' failed")
     launch(cluster, node, entry, config)
 
 

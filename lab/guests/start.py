@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from lab.errors import Die
 from lab.guests.drives import drives
 from lab.guests.resources import mapping_nodes
-from lab.pve.formats import GuestConfig, parse_property_string, parse_section_config
+from lab.guests.start_network import mtu_too_big, not_attached
+from lab.pve.formats import GuestConfig, parse_property_string
 from lab.pve.mapping import parse_mappings
 from lab.pve.node import Node, Running
 from lab.pve.pvestatd import guest_memory, memory_used
@@ -83,7 +84,7 @@ def check_start(cluster: Cluster, node: Node, vmid: int, config: GuestConfig, ma
     _machine(node, machine)
     _volumes(cluster, node, config)
     _devices(cluster, node, config)
-    _bridges(cluster, node, vmid, config)
+    _network(cluster, node, vmid, config)
     _cpus(node, config)
     _cpu(node, config)
     _memory(cluster, node, vmid, config)
@@ -144,41 +145,22 @@ def _devices(cluster: Cluster, node: Node, config: GuestConfig) -> None:
                 raise StartFailure(f"no PCI device found for '{options.get('host')}'")
 
 
-def bridges(cluster: Cluster, node: Node) -> set[str]:
-    """Names that a network device may be attached to on a node."""
-    found = {nic.iface for nic in node.nics if nic.type in {"bridge", "OVSBridge", "vnet"} and nic.active}
-    zones = cluster.fs.parsed("sdn/zones.cfg", parse_section_config)
-    for section in cluster.fs.parsed("sdn/vnets.cfg", parse_section_config).values():
-        zone = zones.get(section.values.get("zone", ""))
-        nodes = zone.values.get("nodes", "") if zone is not None else ""
-        if not nodes or node.name in re.split(r"[,; ]+", nodes):
-            found.add(section.id)
-    return found
-
-
-def _bridges(cluster: Cluster, node: Node, vmid: int, config: GuestConfig) -> None:
-    for key, bridge in sorted(net_bridges(config).items()):
-        if bridge not in bridges(cluster, node):
-            script = "/usr/libexec/qemu-server" if node.release >= (9, 0) else "/var/lib/qemu-server"
-            tap = f"tap{vmid}i{key.removeprefix('net')}"
-            raise StartFailure(
-                QEMU_EXITED,
-                f"bridge '{bridge}' does not exist",
-                f"kvm: -netdev type=tap,id={key},ifname={tap},script={script}/pve-bridge,"
-                f"downscript={script}/pve-bridgedown,vhost=on: "
-                f"network script {script}/pve-bridge failed with status 512",
-            )
-
-
-def net_bridges(config: GuestConfig) -> dict[str, str]:
-    """Bridge by network device."""
-    found = {}
-    for key, value in config.current.items():
-        if re.fullmatch(r"net\d+", key):
-            bridge = parse_property_string(value, "model").get("bridge")
-            if bridge:
-                found[key] = bridge
-    return found
+def _network(cluster: Cluster, node: Node, vmid: int, config: GuestConfig) -> None:
+    too_big = mtu_too_big(node, config)
+    if too_big is not None:
+        raise StartFailure(too_big)
+    failure = not_attached(cluster, node, config)
+    if failure is not None:
+        key, why = failure
+        script = "/usr/libexec/qemu-server" if node.release >= (9, 0) else "/var/lib/qemu-server"
+        tap = f"tap{vmid}i{key.removeprefix('net')}"
+        raise StartFailure(
+            QEMU_EXITED,
+            why,
+            f"kvm: -netdev type=tap,id={key},ifname={tap},script={script}/pve-bridge,"
+            f"downscript={script}/pve-bridgedown,vhost=on: "
+            f"network script {script}/pve-bridge failed with status 512",
+        )
 
 
 def _cpus(node: Node, config: GuestConfig) -> None:

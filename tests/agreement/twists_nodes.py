@@ -38,6 +38,8 @@ def started_on_old_qemu(world: World) -> str | None:
     if not world.is_vm:
         return None
     machine = world.pick("pc-i440fx-8.1+pve0", "pc-i440fx-9.0+pve0", "pc-q35-9.2+pve1", "pc-i440fx-10.1+pve0")
+    if world.release(world.source) < (9, 1) and machine == "pc-i440fx-10.1+pve0":
+        machine = "pc-i440fx-9.2+pve1"
     world.subject["running"] = {"machine": machine, "started": "60d"}
     return f"runs as {machine}"
 
@@ -108,6 +110,33 @@ def vnet(world: World) -> str:
     return "VNet"
 
 
+def vlans(world: World) -> str:
+    """The bridge of the target is like that of the source, or lacks something."""
+    bridge = world.pick({"ports": "eno1", "vlan_aware": True}, {"ports": "eno1"}, {}, {"ports": "dummy0"})
+    for number, name in enumerate(world.names, 1):
+        own = bridge if name == world.target else {"ports": "eno1", "vlan_aware": True}
+        world.cluster["nodes"][name]["network"] = {
+            "vmbr0": {"address": f"10.0.0.{10 + number}/24", **own}, "eno1": {"speed": "10Gbit"}
+        }  # fmt: skip
+    world.subject["net"] = world.pick("vmbr0,tag=20", "vmbr0,trunks=20;30", "vmbr0")
+    return f"{world.subject['net']}, target's bridge {bridge}"
+
+
+def jumbo(world: World) -> str:
+    small = world.pick(True, False)
+    for number, name in enumerate(world.names, 1):
+        world.cluster["nodes"][name]["network"] = {
+            "vmbr0": {
+                "address": f"10.0.0.{10 + number}/24",
+                "ports": "eno1",
+                "mtu": 1500 if small and name == world.target else 9000,
+            },
+            "eno1": {"speed": "10Gbit"},
+        }
+    world.subject["net"] = world.pick("vmbr0,mtu=9000", "vmbr0,mtu=1400", "vmbr0")
+    return f"{world.subject['net']}, {'small' if small else 'same'} MTU on the target"
+
+
 def migration_network(world: World) -> str:
     kind = world.pick("all", "all", "source only", "two on target", "target only")
     for number, name in enumerate(world.names, 1):
@@ -136,6 +165,6 @@ def limited(world: World) -> str:
 
 TWISTS = [
     target_gone, source_gone, another_node_gone, mixed_releases, mixed_releases, started_on_old_qemu, fixed_machine,
-    other_processor, cpu_type, cpu_type, many_cores, little_memory, busy_target, bridge_missing, vnet,
+    other_processor, cpu_type, cpu_type, many_cores, little_memory, busy_target, bridge_missing, vnet, vlans, jumbo,
     migration_network, migration_network, insecure, limited,
 ]  # fmt: skip

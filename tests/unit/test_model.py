@@ -303,10 +303,21 @@ def test_bridges_that_a_guest_can_name() -> None:
     found = interfaces(
         [
             {"iface": "vmbr0", "type": "bridge", "cidr": "10.0.0.1/24", "cidr6": "fd00::1/64", "mtu": "9000"},
-            {"iface": "eno1", "type": "eth"},
+            {"iface": "eno1", "type": "eth", "method": "dhcp"},
+            {
+                "iface": "vmbr1",
+                "type": "bridge",
+                "bridge_vlan_aware": 1,
+                "bridge_vids": "2-100 200",
+                "method": "manual",
+            },
         ]
     )
     bridge = found[1]
+    assert [item.dynamic for item in found] == [True, False, False]
+    assert found[2].vids == ((2, 100), (200, 200))
+    assert [found[2].carries(*pair) for pair in ((1, 1), (50, 60), (90, 110), (200, 200))] == [True, True, False, True]
+    assert bridge.carries(2, 4000)
     assert (bridge.bridge, bridge.mtu) == (True, 9000)
     assert (bridge.within("10.0.0.0/24"), bridge.within("fd00::/64")) == (("10.0.0.1/24",), ("fd00::1/64",))
     assert bridge.within("nonsense") == ()
@@ -315,7 +326,7 @@ def test_bridges_that_a_guest_can_name() -> None:
         vnets=(vnet({"vnet": "office", "zone": "lan", "tag": 20}),),
         zones=(zone({"zone": "lan", "type": "vlan", "nodes": "a"}),),
     )
-    assert [state.bridges(name) for name in "abc"] == [{"vmbr0", "office"}, {"vmbr0"}, None]
+    assert [state.bridges(name) for name in "abc"] == [{"vmbr0", "vmbr1", "office"}, {"vmbr0", "vmbr1"}, None]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ MEMORY = Kind(
     Severity.BLOCK,
     "The running guest does not fit into the memory of the target beside those that are there or on their way.",
     "Proxmox VE starts the move all the same. It fails when the memory cannot be had, or it succeeds, and later the"
-    " kernel of the target kills a guest. Ballooning guests count with their minimum, and what the node uses now counts.",
+    " kernel of the target kills a guest. Guests there count with what ballooning leaves them, or with what the node uses"
+    " now, if that is more.",
     "choose another target, or move something away from there first",
     "bytes that the guest needs, that are promised and used on the target, and that it has",
 )
@@ -84,7 +85,6 @@ def memory(move: MoveFacts) -> Iterator[Finding]:
     # What the node uses beyond its guests stays, whoever comes and goes.
     used = max(target.mem - move.state.load_on(target.name).used, 0) + there.used
     limit = int(target.maxmem * (1 - move.thresholds.memory_headroom / 100))
-    evidence = {"needs": need.memory, "used": used, "has": target.maxmem}
     if max(there.least, used) + need.memory > target.maxmem:
         taken = (
             f"{_gib(there.least)} are promised"
@@ -96,7 +96,9 @@ def memory(move: MoveFacts) -> Iterator[Finding]:
             guest=guest.vmid,
             node=target.name,
             promised=there.least,
-            **evidence,
+            needs=need.memory,
+            used=used,
+            has=target.maxmem,
         )
     elif there.memory + need.memory > limit:
         share = (there.memory + need.memory) / target.maxmem * 100
@@ -107,7 +109,9 @@ def memory(move: MoveFacts) -> Iterator[Finding]:
             node=target.name,
             promised=there.memory,
             headroom=move.thresholds.memory_headroom,
-            **evidence,
+            needs=need.memory,
+            used=used,
+            has=target.maxmem,
         )
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +15,17 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.names import Ad
 from ansible_collections.pve.mobility.plugins.module_utils.model.propstring import truth, whole, words
 
 BRIDGES = frozenset({"bridge", "OVSBridge"})
+DEFAULT_MTU = 1500
+_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Interface:
     """``addresses`` with prefix length; ``mtu`` None when the configuration says none (then 1500).
 
-    :ivar ports: of a bridge, or the links of a bond. Speed is not known to the API.
+    :ivar ports: of a bridge, or the links of a bond. Speed is not known to the API. :ivar vids: VLANs that a VLAN-aware
+        bridge carries, as ranges; empty when the node does not say. :ivar dynamic: it gets addresses that the
+        configuration does not show (DHCP).
     """
 
     name: BridgeName
@@ -32,6 +37,12 @@ class Interface:
     vlan: int | None = None
     raw_device: BridgeName | None = None
     vlan_aware: bool = False
+    vids: tuple[tuple[int, int], ...] = ()
+    dynamic: bool = False
+
+    def carries(self, first: int, last: int) -> bool:
+        """Whether a range of VLANs gets through; where the node does not say, it does."""
+        return not self.vids or last == 1 or any(low <= first and last <= high for low, high in self.vids)
 
     @property
     def bridge(self) -> bool:
@@ -84,7 +95,15 @@ def _interface(row: Mapping[str, Any]) -> Interface:
         whole(row, "vlan-id") or whole(row, "ovs_tag") or None,
         row.get("vlan-raw-device") or None,
         truth(row.get("bridge_vlan_aware")),
+        ranges(row.get("bridge_vids")),
+        bool({row.get("method"), row.get("method6")} & {"dhcp", "auto"}),
     )
+
+
+def ranges(value: Any) -> tuple[tuple[int, int], ...]:
+    """``2-100,200`` or ``2-100 200`` → ((2, 100), (200, 200)); what makes no sense is left out."""
+    found = (_RANGE.fullmatch(word) for word in words(value))
+    return tuple((int(match[1]), int(match[2] or match[1])) for match in found if match is not None)
 
 
 def vnet(row: Mapping[str, Any]) -> VNet:

@@ -20,7 +20,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.history import 
 from ansible_collections.pve.mobility.plugins.module_utils.model.load import NONE, Load, load_of
 from ansible_collections.pve.mobility.plugins.module_utils.model.mapping import ResourceMapping
 from ansible_collections.pve.mobility.plugins.module_utils.model.names import ClusterName, NodeName
-from ansible_collections.pve.mobility.plugins.module_utils.model.network import VNet, Zone
+from ansible_collections.pve.mobility.plugins.module_utils.model.network import Interface, VNet, Zone
 from ansible_collections.pve.mobility.plugins.module_utils.model.node_facts import NodeFacts
 from ansible_collections.pve.mobility.plugins.module_utils.model.options import ClusterOptions
 from ansible_collections.pve.mobility.plugins.module_utils.model.replication import ReplicationJob
@@ -165,13 +165,10 @@ class ClusterState:
 
     def bridges(self, node: str) -> frozenset[str] | None:
         """What guests on the node can name as their bridge: bridges and VNets; None when that is not known."""
-        facts = self._facts.get(node)
-        if facts is None or facts.interfaces is None:
-            return None
-        here = {zone.name for zone in self.zones if zone.nodes is None or node in zone.nodes}
-        return frozenset(item.name for item in facts.interfaces if item.bridge) | frozenset(
-            item.name for item in self.vnets if item.zone in here
-        )
+        return self._bridges.get(node)
+
+    def interface(self, node: str, name: str) -> Interface | None:
+        return self._interfaces.get((node, name))
 
     @cached_property
     def _nodes(self) -> dict[str, Node]:
@@ -255,6 +252,22 @@ class ClusterState:
             if (owner := _OWNER.match(base)) is not None
         }
         return _grouped(sorted(pairs))
+
+    @cached_property
+    def _bridges(self) -> dict[str, frozenset[str]]:
+        found = {}
+        for facts in self.node_facts:
+            if facts.interfaces is None:
+                continue
+            here = {zone.name for zone in self.zones if zone.nodes is None or facts.name in zone.nodes}
+            found[facts.name] = frozenset(item.name for item in facts.interfaces if item.bridge) | frozenset(
+                item.name for item in self.vnets if item.zone in here
+            )
+        return found
+
+    @cached_property
+    def _interfaces(self) -> dict[tuple[str, str], Interface]:
+        return {(facts.name, item.name): item for facts in self.node_facts for item in facts.interfaces or ()}
 
     @cached_property
     def _mappings(self) -> dict[tuple[str, str], ResourceMapping]:
