@@ -27,7 +27,6 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.replication
     check_rights,
     check_schedule,
 )
-from ansible_collections.pve.mobility.plugins.module_utils.execution.replication_read import merged
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest, Resources
 from ansible_collections.pve.mobility.plugins.module_utils.model.replication import ReplicationJob, replication_job
 from ansible_collections.pve.mobility.plugins.module_utils.planning.replica_set import Cleanup, described
@@ -147,8 +146,7 @@ def _ask_about_copies(reader: Reader, seen: Seen) -> None:
 
     online = {node.name for node in seen.resources.nodes if node.online}
     reader.each([ask(name) for name in names if name in online])
-    if told:
-        seen.jobs = list(merged(seen.jobs, told, None))
+    seen.jobs = [told.get(job.id) or job for job in seen.jobs]
 
 
 def _may(session: Session, seen: Seen) -> None:
