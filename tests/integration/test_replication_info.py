@@ -157,8 +157,8 @@ def test_the_trend_needs_earlier_looks() -> None:
         result = look(lab, previous=result)
         assert result["changed"] is False
         lab.advance(930.0)
-    assert len(by_guest(result)[100]["runs"]) >= 6
-    assert by_guest(result)[100]["trend"] == "steady"
+    assert len(by_guest(result)[104]["runs"]) >= 6
+    assert by_guest(result)[104]["trend"] == "steady"
     with pytest.raises(Invalid, match="previous"):
         look(lab, previous={"jobs": [{"nonsense": 1}]})
 
