@@ -15,10 +15,11 @@ description:
   - Reads nodes, guests, storages, replication, HA and whatever else decides where guests can be, and returns it as one
     snapshot. Checks and plans are made of such a snapshot, so it is read once and judged often.
   - What the user may not read, and what a node that is off cannot tell, is listed in RV(unknown) and never guessed.
-  - V(nodes) and V(guests) alone are 1 request. Everything, which is V(all), is at most 19 requests for the cluster, at
+  - V(nodes) and V(guests) alone are 1 request. Everything, which is V(all), is at most 20 requests for the cluster, at
     most 5 for each node that is online, and 1 for each guest. Besides, there is one for each combination of QEMU
     packages on the nodes, and one for each node on which the machine version of running VMs can matter, because its
-    QEMU is newer than that of another node or a VM has a VNC clipboard. A guest that moves at that moment costs 2.
+    QEMU is newer than that of another node or a VM has a VNC clipboard. A guest that moves at that moment costs 2. A
+    local storage on which VMs have cloud-init drives, or guests hook scripts, is one more for each node.
   - V(history) is 2 requests for each node more, and one or more for each log.
   - With a password instead of a token there is one request more for each of at most 8 parallel connections, for the
     ticket.
@@ -300,6 +301,16 @@ storage_status:
     total: {description: Size., type: int, sample: 2199023255552}
     used: {description: Used., type: int, sample: 12025905152}
     avail: {description: Free., type: int, sample: 2186997350400}
+volumes:
+  description:
+    - Volumes on local storage that decide whether a guest can come. Cloud-init drives on nodes where their VM is not,
+      and hook scripts. A volume that the user may not see is not among them.
+  returned: when V(storages) and V(guest_configs) are in O(subset)
+  type: list
+  elements: dict
+  contains:
+    node: {description: The node that has it., type: str, sample: pve2}
+    volid: {description: The volume., type: str, sample: "local:snippets/hook.pl"}
 replication_jobs:
   description: Replication jobs.
   returned: when V(replication) is in O(subset)

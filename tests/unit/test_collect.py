@@ -316,3 +316,42 @@ def test_rights_go_down_unless_something_nearer_says_otherwise(
     paths: dict[str, dict[str, int]], path: str, may: bool
 ) -> None:
     assert Rights(paths).may(path, "Sys.Audit", "VM.Audit") is may
+
+
+def test_cloud_init_drives_and_hook_scripts_are_looked_for_where_they_would_matter(read: Callable[..., Any]) -> None:
+    """On local storage, on every node; shared storage and what nobody looks for is left out."""
+    local = {"storage": "tank", "type": "zfspool", "content": "images"}
+    world = World(
+        {
+            "/cluster/resources": [node("pve1"), node("pve2"), node("pve3", "offline"), vm(100), vm(101)],
+            "/storage": [
+                local,
+                {"storage": "local", "type": "dir", "content": "snippets,iso"},
+                {"storage": "ceph", "type": "rbd", "content": "images"},
+            ],
+            **{
+                f"/nodes/{name}/storage": [
+                    {"storage": storage, "enabled": 1, "active": int((name, storage) != ("pve2", "local"))}
+                    for storage in ("tank", "local", "ceph")
+                ]
+                for name in ("pve1", "pve2")
+            },
+            "/nodes/pve1/qemu/100/config": {
+                "ide2": "tank:vm-100-cloudinit,media=cdrom", "hookscript": "local:snippets/a.pl"
+            },
+            "/nodes/pve1/qemu/101/config": {"ide2": "ceph:vm-101-cloudinit,media=cdrom"},
+            "/nodes/pve1/storage/tank/content": [{"volid": "tank:vm-100-cloudinit"}],
+            "/nodes/pve2/storage/tank/content": [{"volid": "tank:vm-100-cloudinit"}, {"volid": "tank:vm-7-disk-0"}],
+            "/nodes/pve1/storage/local/content": [{"volid": "local:snippets/a.pl"}, {"volid": "local:snippets/b.pl"}],
+        }
+    )  # fmt: skip
+    state = read(world, "guests", "guest_configs", "storages")
+    assert [(item.node, item.volid) for item in state.volumes] == [
+        ("pve1", "local:snippets/a.pl"), ("pve2", "tank:vm-100-cloudinit")
+    ]  # fmt: skip
+    assert state.seen_on("pve2", "tank:vm-100-cloudinit")
+    assert not state.seen_on("pve1", "tank:vm-100-cloudinit")
+    asked = sorted(path for path in world.asked if path.endswith("/content"))
+    assert asked == [
+        f"/nodes/{name}/content" for name in ("pve1/storage/local", "pve1/storage/tank", "pve2/storage/tank")
+    ]

@@ -36,7 +36,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.snapshot import
     to_plain,
 )
 from ansible_collections.pve.mobility.plugins.module_utils.model.state import PARTS, ClusterState
-from ansible_collections.pve.mobility.plugins.module_utils.model.storage import storage, storage_status
+from ansible_collections.pve.mobility.plugins.module_utils.model.storage import SeenVolume, storage, storage_status
 from ansible_collections.pve.mobility.plugins.module_utils.model.unknown import Unknown
 
 SECRET = re.compile("acme", re.IGNORECASE)
@@ -100,6 +100,7 @@ def state() -> ClusterState:
             storage({"storage": "acmenas", "type": "nfs", "export": "/export/acme", "server": "nas.acme.example"}),
         ),
         storage_status=(storage_status("acme-n1", {"storage": "acmetank", "active": 1}),),
+        volumes=(SeenVolume("acme-n2", "acmetank:snippets/acme.pl"),),
         replication_jobs=(replication_job(job | {"comment": "for acme"}),),
         ha=ha_status(manager),
         ha_resources=(ha_resource({"sid": "vm:100", "group": "acmegroup"}),),

@@ -85,9 +85,9 @@ HOOKSCRIPT = Kind(
     "hookscript-local",
     Severity.BLOCK,
     "The guest's hook script lies on storage that each node has for itself, or that the target has not.",
-    "It runs before every start, on the target of a live move too, and without the script the start fails. Whether the"
-    " target has a copy of it cannot be seen over the API.",
-    "put the script on shared storage; or copy it to the target and accept this",
+    "It runs before every start, on the target of a live move too, and without the script the start fails. Only users"
+    " with Datastore.Allocate can see over the API whether the target has a copy of it.",
+    "put the script on shared storage; or copy it to the target, and accept this where the user may not see it",
     "volume of the script",
     enforced=True,
 )
@@ -226,7 +226,9 @@ def _hookscript(move: MoveFacts, script: str) -> Iterator[Finding]:
     if not storage.on(move.target.name):
         why = f"and {move.target.name} does not have {storage.id}"
     elif not storage.shared:
-        why = f"which {move.target.name} has one of its own of"
+        if move.state.seen_on(move.target.name, script):
+            return
+        why = f"of which {move.target.name} has its own, and the script was not seen there"
     elif status is not None and not status.active:
         why = f"which is not active on {move.target.name}"
     else:

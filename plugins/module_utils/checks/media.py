@@ -52,19 +52,20 @@ def local_media(move: MoveFacts) -> Iterator[Finding]:
 
 
 def cloudinit_name(move: MoveFacts) -> Iterator[Finding]:
-    """As far as configurations show: a guest on the target that names the same volume."""
+    """A volume on the target, or a guest there whose configuration names one."""
     for volume in move.volumes:
         disk = volume.disk
         if disk.kind is not DiskKind.CLOUDINIT or not volume.copied or volume.to != disk.storage:
             continue
-        for vmid in move.state.users_of(move.target.name, disk.volid):
-            if vmid != move.guest.vmid:
-                yield CLOUDINIT_NAME.found(
-                    f"cloud-init drive {disk.volid} of {move.guest.label} cannot be copied to {move.target.name}: guest"
-                    f" {vmid} there has a volume of that name",
-                    guest=move.guest.vmid,
-                    node=move.target.name,
-                    storage=disk.storage,
-                    volid=disk.volid,
-                    user=vmid,
-                )
+        user = next(iter(move.state.users_of(move.target.name, disk.volid)), None)
+        if user is None and not move.state.seen_on(move.target.name, disk.volid):
+            continue
+        whose = f"guest {user} there has a volume of that name" if user else "there is a volume of that name already"
+        yield CLOUDINIT_NAME.found(
+            f"cloud-init drive {disk.volid} of {move.guest.label} cannot be copied to {move.target.name}: {whose}",
+            guest=move.guest.vmid,
+            node=move.target.name,
+            storage=disk.storage,
+            volid=disk.volid,
+            user=user,
+        )

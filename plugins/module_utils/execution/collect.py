@@ -3,10 +3,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """One snapshot of the cluster, read concurrently.
 
-Requests, when everything but the history is asked for: at most 19 for the cluster; 5 for each node that is online, one
+Requests, when everything but the history is asked for: at most 20 for the cluster; 5 for each node that is online, one
 of them only where replicated guests are; 1 for each guest. Besides, once for each combination of QEMU packages its
 machine versions, and the processes of a node only where their machine version can matter: where QEMU is newer than on
-another node, or a guest has a VNC clipboard. Nodes and guests alone are 1 request.
+another node, or a guest has a VNC clipboard. A local storage with cloud-init drives, or with hook scripts, is 1 more for
+each node. Nodes and guests alone are 1 request.
 
 A guest that moves while it is being read is looked up again, once; one that vanishes is left out.
 """
@@ -22,6 +23,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.collect_clu
 from ansible_collections.pve.mobility.plugins.module_utils.execution.collect_guests import GuestReading
 from ansible_collections.pve.mobility.plugins.module_utils.execution.collect_history import HistoryReading
 from ansible_collections.pve.mobility.plugins.module_utils.execution.collect_nodes import NodeReading
+from ansible_collections.pve.mobility.plugins.module_utils.execution.collect_volumes import VolumeReading
 from ansible_collections.pve.mobility.plugins.module_utils.execution.locate import read_resources
 from ansible_collections.pve.mobility.plugins.module_utils.execution.reader import Reader
 from ansible_collections.pve.mobility.plugins.module_utils.execution.selector import Selector
@@ -83,6 +85,8 @@ def _read(reader: Reader, wanted: Wanted, seen: Resources, guests: tuple[Guest, 
     reader.each(plan)
     history = HistoryReading(reader, seen.nodes, guests if wanted.guests else None, wanted.history)
     later: list[Callable[[], Any]] = [*nodes.later(configs.guests(), configs.found)]
+    volumes = VolumeReading(reader, configs.found.values(), cluster.storages)
+    later += volumes.steps(nodes.storages)
     if "history" in parts:
         later += history.steps()
     reader.each(later)
@@ -93,6 +97,7 @@ def _read(reader: Reader, wanted: Wanted, seen: Resources, guests: tuple[Guest, 
         "guests": configs.guests(),
         "guest_configs": tuple(configs.found[vmid] for vmid in sorted(configs.found)),
         "history": history.found(),
+        "volumes": volumes.found(),
     }
 
 

@@ -26,7 +26,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.network import 
 from ansible_collections.pve.mobility.plugins.module_utils.model.options import cluster_options
 from ansible_collections.pve.mobility.plugins.module_utils.model.replication import ReplicationJob, replication_job
 from ansible_collections.pve.mobility.plugins.module_utils.model.running import running_task
-from ansible_collections.pve.mobility.plugins.module_utils.model.storage import storage
+from ansible_collections.pve.mobility.plugins.module_utils.model.storage import Storage, storage
 
 _GROUPS = "groups"
 """Stands for the answer of releases before 9.0, which have groups instead of rules."""
@@ -40,6 +40,7 @@ class ClusterReading:
         self.parts = parts
         self.jobs: tuple[ReplicationJob, ...] = ()
         self.addresses: dict[str, str] = {}
+        self.corosync: dict[str, Mapping[str, Any]] = {}
         self.ha: HaStatus | None = None
         self._resources: tuple[HaResource, ...] = ()
         self._mappings: dict[str, tuple[ResourceMapping, ...]] = {}
@@ -62,10 +63,11 @@ class ClusterReading:
             "tasks": (self._rows("tasks", "tasks", "/cluster/tasks", running_task),),
             "mappings": tuple(self._mapping(kind) for kind in ("pci", "usb", "dir")),
         }
-        # Addresses of the nodes, and their clocks.
+        # Addresses of the nodes, their clocks, and corosync's links.
         steps["node_facts"] = (
             *(() if "cluster" in self.parts else (self._status,)),
             *(() if "ha" in self.parts else (self._ha_status,)),
+            self._corosync,
         )
         return [self._permissions, *(step for part, found in steps.items() if part in self.parts for step in found)]
 
@@ -97,6 +99,11 @@ class ClusterReading:
             "replication_jobs": tuple(jobs.get(job.id, job) for job in self.jobs if job.guest in chosen),
             "mappings": tuple(mappings),
         }
+
+    @property
+    def storages(self) -> tuple[Storage, ...]:
+        """Definitions; empty when they were not asked for."""
+        return tuple(self._fields.get("storages", ()))
 
     def clock_offset(self, node: str) -> float | None:
         """Seconds against the middle of the cluster; every local resource manager writes within ten seconds."""
@@ -139,6 +146,10 @@ class ClusterReading:
         if local is not None and "cluster" in self.parts:
             answer = self.reader.get("cluster.collected_at", f"/nodes/{local}/time")
             self._fields["collected_at"] = int(answer["time"]) if answer else None
+
+    def _corosync(self) -> None:
+        rows = self.reader.get("node_facts.links", "/cluster/config/nodes") or ()
+        self.corosync = {str(row.get("node") or row.get("name")): row for row in rows}
 
     def _version(self) -> None:
         answer = self.reader.get("cluster", "/version") or {}

@@ -13,6 +13,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.collect_clu
 from ansible_collections.pve.mobility.plugins.module_utils.execution.reader import Reader
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest, Node
 from ansible_collections.pve.mobility.plugins.module_utils.model.guest_config import GuestConfig
+from ansible_collections.pve.mobility.plugins.module_utils.model.network import corosync_links
 from ansible_collections.pve.mobility.plugins.module_utils.model.node_facts import (
     NodeFacts,
     machine_fields,
@@ -81,6 +82,7 @@ class NodeReading:
                 name=node.name,
                 online=not self.reader.dead(node.name),
                 address=cluster.addresses.get(node.name) or None,
+                links=corosync_links(cluster.corosync.get(node.name, {}), cluster.addresses.get(node.name) or ""),
                 clock_offset=cluster.clock_offset(node.name) if not self.reader.dead(node.name) else None,
                 **self._facts[node.name],
             )
@@ -96,6 +98,11 @@ class NodeReading:
     def jobs(self) -> Mapping[str, ReplicationJob]:
         """What nodes said about replication jobs, by ID."""
         return self._jobs
+
+    @property
+    def storages(self) -> Mapping[str, tuple[StorageStatus, ...]]:
+        """How storages are on the nodes that told it."""
+        return self._storages
 
     # ------------------------------------------------ steps
 

@@ -25,7 +25,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.node_facts impo
 from ansible_collections.pve.mobility.plugins.module_utils.model.options import ClusterOptions
 from ansible_collections.pve.mobility.plugins.module_utils.model.replication import ReplicationJob
 from ansible_collections.pve.mobility.plugins.module_utils.model.running import RunningTask, RunningVm
-from ansible_collections.pve.mobility.plugins.module_utils.model.storage import Storage, StorageStatus
+from ansible_collections.pve.mobility.plugins.module_utils.model.storage import SeenVolume, Storage, StorageStatus
 from ansible_collections.pve.mobility.plugins.module_utils.model.unknown import Unknown
 
 SCHEMA = 1
@@ -38,7 +38,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "node_facts": ("node_facts",),
     "guest_configs": ("guest_configs",),
     "running": ("running",),
-    "storages": ("storages", "storage_status"),
+    "storages": ("storages", "storage_status", "volumes"),
     "replication": ("replication_jobs",),
     "ha": ("ha", "ha_resources", "ha_rules"),
     "options": ("options",),
@@ -74,6 +74,7 @@ class ClusterState:
     running: tuple[RunningVm, ...] = ()
     storages: tuple[Storage, ...] = ()
     storage_status: tuple[StorageStatus, ...] = ()
+    volumes: tuple[SeenVolume, ...] = ()
     replication_jobs: tuple[ReplicationJob, ...] = ()
     ha: HaStatus | None = None
     ha_resources: tuple[HaResource, ...] = ()
@@ -159,6 +160,10 @@ class ClusterState:
         """Bytes of a guest's volumes on storage that is not shared, by what its configuration says."""
         return self._local_sizes.get(vmid, 0)
 
+    def seen_on(self, node: str, volid: str) -> bool:
+        """Whether the node is known to have a volume; those that the user may not see are not."""
+        return SeenVolume(node, volid) in self._seen
+
     def clones_of(self, vmid: int) -> tuple[int, ...]:
         """Guests that have linked clones of a template's volumes."""
         return self._clones.get(vmid, ())
@@ -242,6 +247,10 @@ class ClusterState:
             config.vmid: sum(disk.size or 0 for disk in config.disks if disk.storage in local)
             for config in self.guest_configs
         }
+
+    @cached_property
+    def _seen(self) -> frozenset[SeenVolume]:
+        return frozenset(self.volumes)
 
     @cached_property
     def _clones(self) -> dict[int, tuple[int, ...]]:

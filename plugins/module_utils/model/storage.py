@@ -14,6 +14,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.names import (
     NodeName,
     Path,
     StorageName,
+    VolumeId,
 )
 from ansible_collections.pve.mobility.plugins.module_utils.model.propstring import properties, truth, whole, words
 
@@ -61,6 +62,14 @@ class StorageStatus:
     total: int = 0
     used: int = 0
     avail: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SeenVolume:
+    """A volume that a node has. Only some are looked for: cloud-init drives where their VM is not, and hook scripts."""
+
+    node: NodeName
+    volid: VolumeId
 
 
 def storage(row: Mapping[str, Any]) -> Storage:

@@ -15,6 +15,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.checks.judge import j
 from ansible_collections.pve.mobility.plugins.module_utils.model.mapping import MappedDevice, ResourceMapping
 from ansible_collections.pve.mobility.plugins.module_utils.model.move import Mode
 from ansible_collections.pve.mobility.plugins.module_utils.model.running import RunningVm
+from ansible_collections.pve.mobility.plugins.module_utils.model.storage import SeenVolume
 
 from .fixtures import Fixture, ids
 from .made import CT, CT_DISK, NFS, STORAGES, VM, VM_DISK, managed, move, stopped
@@ -30,6 +31,11 @@ def with_line(key: str, value: str, **more: Any) -> Any:
 
 def clipboard(machine: str) -> Any:
     return with_line("vga", "std,clipboard=vnc", state={"running": (RunningVm(104, "pve1", machine),)})
+
+
+def seen(node: str) -> dict[str, Any]:
+    """A node that has a copy of the script."""
+    return {"volumes": (SeenVolume(node, "local:snippets/hook.pl"),)}
 
 
 FIXTURES = [
@@ -83,6 +89,11 @@ FIXTURES = [
             "hookscript", "nfs:snippets/hook.pl", state={"storages": (*STORAGES[:3], replace(NFS, nodes=("pve1",)))}
         ),
         lambda: with_line("hookscript", "nfs:snippets/hook.pl"),
+    ),
+    Fixture(
+        "hookscript-local",
+        lambda: with_line("hookscript", "local:snippets/hook.pl", state=seen("pve3")),
+        lambda: with_line("hookscript", "local:snippets/hook.pl", state=seen("pve2")),
     ),
     Fixture(
         "container-device",

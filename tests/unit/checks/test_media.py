@@ -14,6 +14,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.checks.judge import j
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest
 from ansible_collections.pve.mobility.plugins.module_utils.model.guest_config import guest_config
 from ansible_collections.pve.mobility.plugins.module_utils.model.move import MoveFacts
+from ansible_collections.pve.mobility.plugins.module_utils.model.storage import SeenVolume
 
 from .fixtures import Fixture, ids
 from .made import VM, VM_DISK, move, stopped
@@ -36,11 +37,17 @@ def beside(node: str) -> MoveFacts:
     return move(config=WITH_CLOUDINIT, state={"guests": (VM, OTHER), "guest_configs": configs})
 
 
+def left(node: str) -> MoveFacts:
+    """A copy that broke off has left a volume of that name."""
+    return move(config=WITH_CLOUDINIT, state={"volumes": (SeenVolume(node, NAME),)})
+
+
 FIXTURES = [
     Fixture("local-media", lambda: medium("local:iso/debian.iso"), lambda: medium("nfs:iso/debian.iso")),
     Fixture("local-media", lambda: medium("local:iso/debian.iso", guest=stopped(VM)), lambda: medium("none")),
     Fixture("local-media", lambda: medium("cdrom"), lambda: medium(NAME)),
     Fixture("cloudinit-name", lambda: beside("pve2"), lambda: beside("pve3")),
+    Fixture("cloudinit-name", lambda: left("pve2"), lambda: left("pve3")),
 ]
 
 
