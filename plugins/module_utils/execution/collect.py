@@ -6,8 +6,8 @@
 Requests, when everything but the history is asked for: at most 20 for the cluster; 5 for each node that is online, one
 of them only where replicated guests are; 1 for each guest. Besides, once for each combination of QEMU packages its
 machine versions, and the processes of a node only where their machine version can matter: where QEMU is newer than on
-another node, or a guest has a VNC clipboard. A local storage with cloud-init drives, or with hook scripts, is 1 more for
-each node. Nodes and guests alone are 1 request.
+another node, or a guest has a VNC clipboard. A local storage with cloud-init drives, or with hook scripts, is 1 more
+for each node. Nodes and guests alone are 1 request.
 
 A guest that moves while it is being read is looked up again, once; one that vanishes is left out.
 """
