@@ -177,8 +177,9 @@ class DiskMove(Steps):
             "Operation canceled (io-status: ok)",
         )  # fmt: skip
         fits = room(self.cluster, move.storage, self.node.name)
+        carried = self._carried(source)
         stuck = move.disk in process.mirrored
-        job = mirrors.add(move.disk, source, target, source.size, limit, skip=source.size - source.used, room=fits)
+        job = mirrors.add(move.disk, source, target, source.size, limit, skip=source.size - carried, room=fits)
         if stuck:
             yield from self._already_mirrored(process, mirrors)
         process.mirrored.append(move.disk)
@@ -190,8 +191,8 @@ class DiskMove(Steps):
             process.mirrored.remove(move.disk)
             raise
         finally:
-            target.used = int(max(0.0, job.done - (source.size - source.used)))
-        target.used = source.used
+            target.used = int(max(0.0, job.done - (source.size - carried)))
+        target.used = carried
         yield from mirrors.complete()
         process.mirrored.remove(move.disk)
 
@@ -211,6 +212,11 @@ class DiskMove(Steps):
             "Need a root block node"
         )
 
+    def _carried(self, source: Volume) -> int:
+        """Bytes to write: only what is allocated, unless the new volume may hold old data (LVM)."""
+        kind = self.cluster.storages.definition(self.move.storage).type
+        return source.size if kind == "lvm" else source.used
+
     def _origin(self) -> str:
         config = self.cluster.config_on(self.node, "qemu", self.move.vmid)
         return config.current[self.move.disk].partition(":")[0]
@@ -223,7 +229,7 @@ class DiskMove(Steps):
         origin = self._origin()
         self._percent(0.0, source)
         fits = room(cluster, move.storage, node)
-        wanted = source.used
+        wanted = self._carried(source)
         transfer = cluster.network.start(
             pipes(cluster, origin, move.storage, node), min(wanted, fits), limit * 1024 if limit else None
         )
