@@ -150,6 +150,7 @@ guests:
     maxcpu: {description: Number of its CPUs., type: float, sample: 4}
     tags: {description: Its tags., type: list, elements: str, sample: [production]}
     pool: {description: Its resource pool., type: str, sample: null}
+    mem: {description: Memory that it uses., type: int, sample: 6442450944}
 name:
   description: Name of the cluster; V(null) for a node that is in none.
   returned: when V(cluster) is in O(subset)
@@ -208,12 +209,14 @@ node_facts:
       elements: str
       sample: [pc-i440fx-11.0, pc-q35-11.0]
     interfaces:
-      description: Network interfaces (name, type, active, addresses, mtu, ports, vlan, raw_device, vlan_aware).
+      description:
+        - Network interfaces (name, type, active, addresses, mtu, ports, vlan, raw_device, vlan_aware, vids, dynamic).
       type: list
       elements: dict
       sample:
         [{name: vmbr0, type: bridge, active: true, addresses: ["10.0.0.11/24"], mtu: null, ports: [eno1], vlan: null,
-        raw_device: null, vlan_aware: false}]
+        raw_device: null, vlan_aware: true, vids: [[2, 4094]], dynamic: false}]
+    links: {description: "Corosync's addresses of the node, link 0 first.", type: list, elements: str, sample: [10.0.0.11]}
 guest_configs:
   description:
     - The configurations that are in force, without changes that wait for a restart. Memory and sizes in bytes.

@@ -25,6 +25,8 @@ CAUSES: dict[str, str] = {
     "bridge-missing": r"bridge '\S+' does not exist",
     "vlan-refused": r"vlan aware feature need to be enabled|no physical interface on bridge",
     "nic-mtu": r"is bigger than the bridge MTU",
+    "network-no-address": NO_WAY_BACK,
+    "network-many-addresses": NO_WAY_BACK,
     "node-maintenance": r"not online",
     "passthrough": r"uses local devices|uses following mapped devices",
     "virtiofs-live": r"uses local devices: .*virtiofs|uses following mapped devices: .*virtiofs",

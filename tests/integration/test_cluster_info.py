@@ -16,8 +16,8 @@ from tests.bench.adhoc import Cost, call
 from tests.integration.clusters import STORAGES
 from tests.integration.harness import Lab, running_lab
 
-CLUSTER_REQUESTS = 18
-"""For everything, on releases with HA rules: the resources, and 17 others."""
+CLUSTER_REQUESTS = 19
+"""For everything, on releases with HA rules: the resources, and 18 others."""
 NODE_REQUESTS = 4
 """Status, network, packages, storages; replication besides, where replicated guests are."""
 

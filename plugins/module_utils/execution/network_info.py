@@ -24,7 +24,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.reader impo
 from ansible_collections.pve.mobility.plugins.module_utils.model.datacenter import BadWish, check_network
 from ansible_collections.pve.mobility.plugins.module_utils.model.history import ObservedMove, summary
 from ansible_collections.pve.mobility.plugins.module_utils.model.options import ClusterOptions, cluster_options
-from ansible_collections.pve.mobility.plugins.module_utils.planning.migration_network import Proof, prove
+from ansible_collections.pve.mobility.plugins.module_utils.checks.migration_network import Proof, prove
 
 
 def run(session: Session, networks: Sequence[str], recent: int = 10) -> dict[str, Any]:

@@ -8,17 +8,14 @@ Requests: 4 for the cluster, 1 for each node that is online.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
+from ansible_collections.pve.mobility.plugins.module_utils.checks.migration_network import NodeNetwork
 from ansible_collections.pve.mobility.plugins.module_utils.execution.reader import Reader
 from ansible_collections.pve.mobility.plugins.module_utils.execution.rights import Rights
-from ansible_collections.pve.mobility.plugins.module_utils.model.network import interfaces
-from ansible_collections.pve.mobility.plugins.module_utils.planning.migration_network import NodeNetwork
-
-_LINKS = 8
-"""Corosync's limit."""
+from ansible_collections.pve.mobility.plugins.module_utils.model.network import corosync_links, interfaces
 
 
 def node_networks(session: Session) -> tuple[NodeNetwork, ...]:
@@ -48,19 +45,9 @@ def node_networks(session: Session) -> tuple[NodeNetwork, ...]:
         NodeNetwork(
             name,
             interfaces(found[name]) if found.get(name) is not None else None,
-            _links(rows.get(name, {}), addresses[name]),
+            corosync_links(rows.get(name, {}), addresses[name]),
             unknown.get(name, "it did not answer" if name in online else "it is offline"),
             hidden,
         )
         for name in sorted(addresses)
     )
-
-
-def _links(row: Mapping[str, Any], address: str) -> tuple[str, ...]:
-    """Addresses by link; a link that is given by name counts as the address that the name has in the cluster."""
-    given = [str(row[f"ring{number}_addr"]) for number in range(_LINKS) if row.get(f"ring{number}_addr")]
-    return tuple(text if _numeric(text) else address for text in given) or ((address,) if row else ())
-
-
-def _numeric(text: str) -> bool:
-    return text.replace(".", "").isdigit() or ":" in text

@@ -23,6 +23,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
 )
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
 from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding, Severity
+from ansible_collections.pve.mobility.plugins.module_utils.checks.migration_network import INSECURE, prove
 from ansible_collections.pve.mobility.plugins.module_utils.execution.network_proof import node_networks
 from ansible_collections.pve.mobility.plugins.module_utils.execution.newest import (
     Newest,
@@ -32,7 +33,6 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.newest impo
 from ansible_collections.pve.mobility.plugins.module_utils.model import datacenter
 from ansible_collections.pve.mobility.plugins.module_utils.model.datacenter import BadWish, Change, Wish, wish
 from ansible_collections.pve.mobility.plugins.module_utils.model.release import DATACENTER, Release, text
-from ansible_collections.pve.mobility.plugins.module_utils.planning.migration_network import prove
 
 PATH = "/cluster/options"
 
@@ -90,12 +90,11 @@ def judge(session: Session, change: Change) -> list[Finding]:
         new = change.after.get(key, {})
         if new.get("type") == "insecure" and change.before.get(key, {}).get("type") != "insecure":
             findings.append(
-                Finding(
-                    "network-insecure",
-                    Severity.WARN,
+                INSECURE.found(
                     f"{key} will send memory and disks unencrypted",
                     "use it only in a network that nobody else can listen to",
-                    evidence={"key": key, "network": new.get("network")},
+                    key=key,
+                    network=new.get("network"),
                 )
             )
     return findings

@@ -16,6 +16,8 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.propstring impo
 
 BRIDGES = frozenset({"bridge", "OVSBridge"})
 DEFAULT_MTU = 1500
+_LINKS = 8
+"""Corosync's limit."""
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 
 
@@ -104,6 +106,19 @@ def ranges(value: Any) -> tuple[tuple[int, int], ...]:
     """``2-100,200`` or ``2-100 200`` → ((2, 100), (200, 200)); what makes no sense is left out."""
     found = (_RANGE.fullmatch(word) for word in words(value))
     return tuple((int(match[1]), int(match[2] or match[1])) for match in found if match is not None)
+
+
+def corosync_links(row: Mapping[str, Any], address: str) -> tuple[str, ...]:
+    """A node's addresses by link, from a row of ``GET /cluster/config/nodes``.
+
+    A link that is given by name counts as ``address``, which is the one that the name has in the cluster.
+    """
+    given = [str(row[f"ring{number}_addr"]) for number in range(_LINKS) if row.get(f"ring{number}_addr")]
+    return tuple(text if _numeric(text) else address for text in given) or ((address,) if row and address else ())
+
+
+def _numeric(text: str) -> bool:
+    return text.replace(".", "").isdigit() or ":" in text
 
 
 def vnet(row: Mapping[str, Any]) -> VNet:

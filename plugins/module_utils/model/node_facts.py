@@ -51,6 +51,7 @@ class NodeFacts:
 
     Memory in bytes. ``clock_offset`` in seconds against the node that the API answered on, good to ten seconds: it is
     told from what the local HA resource managers wrote last. ``machines`` are those that QEMU there can start.
+    ``links`` are corosync's addresses of the node, link 0 first.
     """
 
     name: NodeName
@@ -69,6 +70,7 @@ class NodeFacts:
     packages: Mapping[str, str] = field(default_factory=dict)
     machines: tuple[str, ...] = ()
     interfaces: tuple[Interface, ...] | None = None
+    links: tuple[Address, ...] = ()
 
     def newest_machine(self, kind: str) -> Machine | None:
         """The newest machine type of ``i440fx`` or ``q35``; None when none is known."""

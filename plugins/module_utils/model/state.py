@@ -175,6 +175,10 @@ class ClusterState:
     def interface(self, node: str, name: str) -> Interface | None:
         return self._interfaces.get((node, name))
 
+    def migration_addresses(self, node: str) -> int | None:
+        """How many a node has in the migration network; None when that is not known, or none is set."""
+        return self._migration_addresses.get(node)
+
     @cached_property
     def _nodes(self) -> dict[str, Node]:
         return {item.name: item for item in self.nodes}
@@ -277,6 +281,15 @@ class ClusterState:
     @cached_property
     def _interfaces(self) -> dict[tuple[str, str], Interface]:
         return {(facts.name, item.name): item for facts in self.node_facts for item in facts.interfaces or ()}
+
+    @cached_property
+    def _migration_addresses(self) -> dict[str, int]:
+        network = self.options.migration_network if self.options is not None else None
+        return {
+            facts.name: sum(len(item.within(network)) for item in facts.interfaces if item.active)
+            for facts in self.node_facts
+            if network is not None and facts.interfaces is not None
+        }
 
     @cached_property
     def _mappings(self) -> dict[tuple[str, str], ResourceMapping]:
