@@ -19,7 +19,8 @@ description:
     most 5 for each node that is online, and 1 for each guest. Besides, there is one for each combination of QEMU
     packages on the nodes, and one for each node on which the machine version of running VMs can matter, because its
     QEMU is newer than that of another node or a VM has a VNC clipboard. A guest that moves at that moment costs 2. A
-    local storage on which VMs have cloud-init drives, or guests hook scripts, is one more for each node.
+    local storage on which VMs have cloud-init drives, or guests hook scripts, is one more for each node, and one with
+    disks of guests that the HA manager keeps stopped is one more for the nodes of these.
   - V(history) is 2 requests for each node more, and one or more for each log.
   - With a password instead of a token there is one request more for each of at most 8 parallel connections, for the
     ticket.
@@ -307,7 +308,8 @@ storage_status:
 volumes:
   description:
     - Volumes on local storage that decide whether a guest can come. Cloud-init drives on nodes where their VM is not,
-      and hook scripts. A volume that the user may not see is not among them.
+      hook scripts, and disks of guests that the HA manager keeps stopped, on the nodes where these are. A volume that
+      the user may not see is not among them, which takes C(Datastore.Allocate) on C(/storage).
   returned: when V(storages) and V(guest_configs) are in O(subset)
   type: list
   elements: dict

@@ -15,7 +15,8 @@ CAUSES: dict[str, str] = {
     "quorum-lost": r"no quorum|not ready",
     "node-offline": NO_SSH + r"|not online",
     "source-offline": r"HTTP 595|no answer",
-    "guest-locked": r"(?:VM|CT) is locked",
+    # A container that is locked cannot be shut down for its move either.
+    "guest-locked": r"(?:VM|CT) is locked|can't migrate running container without",
     "task-running": r"(?:VM|CT) is locked|can't lock file",
     "machine-too-new": r"is too old to run machine type",
     "target-too-old": r"is too old for preserving VirtIO-net MTU",
@@ -35,6 +36,8 @@ CAUSES: dict[str, str] = {
     "hookscript-local": r"hookscript error|script '\S+' does not exist",
     "mapping-missing": r"missing mapped devices|device mapping not found",
     "storage-not-on-target": r"is not available on node|is disabled",
+    "volume-missing": r"unable to determine size for volume|volume '\S+' does not exist|owned by other guest",
+    "space-unsure": r"out of space|no space left|not enough free space",
     "storage-missing": r"storage '\S+' does not exist",
     "storage-not-on-source": r"is not available on node|is disabled",
     "storage-inactive": r"not online|could not activate|is not active|unreachable|not mounted|no such (?:pool|volume group)",

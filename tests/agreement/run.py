@@ -119,4 +119,5 @@ def _compare(blocking: tuple[Finding, ...], outcome: Outcome, brought_back: bool
         return Word.HARM
     if outcome.moved:
         return Word.FALSE_ALARM
-    return Word.BLOCKED if any(shows(item.id, outcome.text) for item in enforced) else Word.WRONG_CAUSE
+    # It may as well have failed because of the harm that was foretold.
+    return Word.BLOCKED if any(shows(item.id, outcome.text) for item in blocking) else Word.WRONG_CAUSE

@@ -355,3 +355,25 @@ def test_cloud_init_drives_and_hook_scripts_are_looked_for_where_they_would_matt
     assert asked == [
         f"/nodes/{name}/content" for name in ("pve1/storage/local", "pve1/storage/tank", "pve2/storage/tank")
     ]
+
+
+def test_disks_of_guests_that_ha_keeps_stopped_are_looked_for_at_home(read: Callable[..., Any]) -> None:
+    """Which takes privileges that an auditor has not, and then it is said."""
+    world = World(
+        {
+            "/cluster/resources": [node("pve1"), node("pve2"), vm(100, status="stopped"), vm(101)],
+            "/cluster/ha/resources": [{"sid": "vm:100", "state": "stopped"}, {"sid": "vm:101"}],
+            "/storage": [{"storage": "tank", "type": "zfspool", "content": "images"}],
+            **{f"/nodes/{name}/storage": [{"storage": "tank", "enabled": 1, "active": 1}] for name in ("pve1", "pve2")},
+            "/nodes/pve1/qemu/100/config": {"scsi0": "tank:vm-100-disk-0", "unused0": "tank:vm-100-disk-1"},
+            "/nodes/pve1/qemu/101/config": {"scsi0": "tank:vm-101-disk-0"},
+            "/nodes/pve1/storage/tank/content": [{"volid": f"tank:vm-{vmid}-disk-0"} for vmid in (100, 101)],
+        }
+    )
+    state = read(world, "guests", "guest_configs", "storages", "ha")
+    assert [(item.node, item.volid) for item in state.volumes] == [("pve1", "tank:vm-100-disk-0")]
+    assert world.asked["/nodes/pve2/storage/tank/content"] == 0
+    assert not state.knows("storages.volumes", "pve1")
+    assert state.knows("storages", "pve1")
+    world.answers["/access/permissions"] = {"/": {**ALL["/"], "Datastore.Allocate": 1}}
+    assert read(world, "guests", "guest_configs", "storages", "ha").knows("storages.volumes", "pve1")

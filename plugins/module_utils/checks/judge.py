@@ -61,6 +61,7 @@ MOVE_CHECKS: tuple[MoveCheck, ...] = (
     devices.unchecked,
     storage.on_target,
     storage.local_disks,
+    storage.volumes_are_there,
     media.local_media,
     media.cloudinit_name,
     shared_flag.not_shared,

@@ -58,6 +58,16 @@ CONTENT = Kind(
     "the content type that is needed, and those that the storage has",
     enforced=True,
 )
+VOLUME_MISSING = Kind(
+    "volume-missing",
+    Severity.BLOCK,
+    "A disk on local storage is not on the node that the guest is on.",
+    "The HA manager takes a guest that shall be stopped to another node when its own fails, without its local disks, and"
+    " nothing notices until it is moved or started.",
+    "bring the guest back to the node that has the disk: move its configuration there in /etc/pve",
+    "key and volume",
+    enforced=True,
+)
 LOCAL_DISK = Kind(
     "local-disk",
     Severity.BLOCK,
@@ -220,6 +230,29 @@ _WHAT = {"images": "disks of VMs", "rootdir": "volumes of containers", "iso": "I
 
 def _listed(use: _Use) -> str:
     return ", ".join(dict.fromkeys(use.keys))
+
+
+def volumes_are_there(move: MoveFacts) -> Iterator[Finding]:
+    """Looked for where it can be otherwise: for guests that the HA manager keeps stopped."""
+    state, guest = move.state, move.guest
+    resource = state.ha_resource(guest.sid)
+    if resource is None or resource.state not in ("stopped", "disabled"):
+        return
+    if not state.knows("storages.volumes", guest.node):
+        return
+    for volume in move.volumes:
+        disk = volume.disk
+        status = state.storage_on(disk.storage or "", guest.node)
+        looked = volume.copied and disk.attached and disk.kind is not DiskKind.CLOUDINIT
+        if looked and status is not None and status.active and not state.seen_on(guest.node, disk.volid):
+            yield VOLUME_MISSING.found(
+                f"{disk.key} of {guest.label} ({disk.volid}) is not on {guest.node}, where the guest is",
+                guest=guest.vmid,
+                node=guest.node,
+                storage=disk.storage,
+                key=disk.key,
+                volid=disk.volid,
+            )
 
 
 def local_disks(move: MoveFacts) -> Iterator[Finding]:

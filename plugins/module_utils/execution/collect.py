@@ -7,7 +7,7 @@ Requests, when everything but the history is asked for: at most 20 for the clust
 of them only where replicated guests are; 1 for each guest. Besides, once for each combination of QEMU packages its
 machine versions, and the processes of a node only where their machine version can matter: where QEMU is newer than on
 another node, or a guest has a VNC clipboard. A local storage with cloud-init drives, or with hook scripts, is 1 more
-for each node. Nodes and guests alone are 1 request.
+for each node, and so is one with disks of guests that the HA manager keeps stopped, for their nodes. Nodes and guests alone are 1 request.
 
 A guest that moves while it is being read is looked up again, once; one that vanishes is left out.
 """
@@ -85,7 +85,9 @@ def _read(reader: Reader, wanted: Wanted, seen: Resources, guests: tuple[Guest, 
     reader.each(plan)
     history = HistoryReading(reader, seen.nodes, guests if wanted.guests else None, wanted.history)
     later: list[Callable[[], Any]] = [*nodes.later(configs.guests(), configs.found)]
-    volumes = VolumeReading(reader, configs.found.values(), cluster.storages)
+    volumes = VolumeReading(reader, configs.found.values(), cluster.storages, cluster.resting)
+    if volumes.wanted:
+        cluster.note_hidden_volumes()
     later += volumes.steps(nodes.storages)
     if "history" in parts:
         later += history.steps()

@@ -88,6 +88,22 @@ class ClusterReading:
             # Others are given some keys only, and the rest would look like defaults.
             self._fields.pop("options", None)
 
+    def note_hidden_volumes(self) -> None:
+        """Lists of volumes leave out what one may not touch."""
+        if self._rights is not None and not self._rights.may("/storage", "Datastore.Allocate"):
+            self.reader.missing(
+                "storages.volumes",
+                "Cloud-init drives, hook scripts and disks on local storage may be there unseen: one sees all of them"
+                " only with Datastore.Allocate on /storage.",
+                path="/storage",
+                privileges=("Datastore.Allocate",),
+            )
+
+    @property
+    def resting(self) -> frozenset[int]:
+        """Guests that the HA manager is told to keep stopped."""
+        return frozenset(item.vmid for item in self._resources if item.state in ("stopped", "disabled"))
+
     def fields(self, guests: Iterable[Guest], jobs: Mapping[str, ReplicationJob]) -> dict[str, Any]:
         """Fields of the snapshot; ``jobs`` are those about which a node said more."""
         chosen = {guest.vmid for guest in guests}

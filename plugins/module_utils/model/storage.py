@@ -66,7 +66,11 @@ class StorageStatus:
 
 @dataclass(frozen=True, slots=True)
 class SeenVolume:
-    """A volume that a node has. Only some are looked for: cloud-init drives where their VM is not, and hook scripts."""
+    """A volume that a node has on local storage.
+
+    Only some are looked for: cloud-init drives where their VM is not, hook scripts, and disks of guests that the HA
+    manager keeps stopped, on the node where these are.
+    """
 
     node: NodeName
     volid: VolumeId

@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Severity
 from ansible_collections.pve.mobility.plugins.module_utils.checks.judge import judge_move
+from ansible_collections.pve.mobility.plugins.module_utils.model.ha_config import HaResource
 from ansible_collections.pve.mobility.plugins.module_utils.model.move import MoveFacts
 from ansible_collections.pve.mobility.plugins.module_utils.model.precondition import (
     Hindrance,
@@ -19,7 +20,8 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.precondition im
     Precondition,
 )
 from ansible_collections.pve.mobility.plugins.module_utils.model.state import ClusterState
-from ansible_collections.pve.mobility.plugins.module_utils.model.storage import Storage, StorageStatus
+from ansible_collections.pve.mobility.plugins.module_utils.model.storage import SeenVolume, Storage, StorageStatus
+from ansible_collections.pve.mobility.plugins.module_utils.model.unknown import Unknown
 
 from .fixtures import Fixture, ids
 from .made import CEPH, CT, CT_DISK, DISKS, NFS, NODES, STORAGES, TANK, VM, VM_DISK, managed, move, stopped
@@ -37,6 +39,16 @@ def with_storages(*changed: Storage, **more: Any) -> MoveFacts:
 
 def inactive(name: str) -> dict[str, Any]:
     return {"storage_status": (StorageStatus(name, "pve2", True, False),)}
+
+
+def recovered(node: str) -> MoveFacts:
+    """A guest that the HA manager keeps stopped, and the node that has its disk."""
+    known = {
+        **managed(stopped(VM)),
+        "ha_resources": (HaResource("vm:104", state="stopped"),),
+        "volumes": (SeenVolume(node, "tank:vm-104-disk-0"),),
+    }
+    return move(stopped(VM), LOCAL_DISK, state=known)
 
 
 FIXTURES = [
@@ -86,6 +98,7 @@ FIXTURES = [
         lambda: move(config=LOCAL_DISK, with_local_disks=False),
         lambda: move(stopped(VM), LOCAL_DISK, with_local_disks=False),
     ),
+    Fixture("volume-missing", lambda: recovered("pve3"), lambda: recovered("pve1")),
     Fixture(
         "local-path",
         lambda: move(config={**VM_DISK, "scsi1": "/dev/sdx"}),
@@ -151,3 +164,9 @@ def test_a_message_names_all_disks_on_the_storage() -> None:
     assert found(move(config=two, state=inactive("ceph")), "storage-inactive") == [
         "storage ceph is not active on pve2, and 104 billing-db has efidisk0, scsi0 there"
     ]
+
+
+def test_who_may_not_see_volumes_hears_of_none_that_are_missing() -> None:
+    hidden = Unknown("storages.volumes", "One sees all of them only with Datastore.Allocate.")
+    facts = recovered("pve3")
+    assert "volume-missing" not in ids(replace(facts, state=replace(facts.state, unknown=(hidden,))))
