@@ -10,15 +10,12 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Severity
 from ansible_collections.pve.mobility.plugins.module_utils.checks.judge import kinds
 from ansible_collections.pve.mobility.plugins.module_utils.model.snapshot import SnapshotError, from_plain, to_plain
-from ansible_collections.pve.mobility.plugins.module_utils.model.thresholds import Thresholds
-from ansible_collections.pve.mobility.plugins.module_utils.model.zfs_facts import ZfsFacts, zfs_facts
 from ansible_collections.pve.mobility.plugins.module_utils.planning.ask import (
     ClusterAsk,
     DrainAsk,
@@ -28,7 +25,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.planning.ask import (
 )
 from ansible_collections.pve.mobility.plugins.module_utils.planning.preflight import judge
 from ansible_collections.pve.mobility.plugins.module_utils.surface import CONNECTION_SPEC
-from ansible_collections.pve.mobility.plugins.plugin_utils import preflight_result, report, rules, table
+from ansible_collections.pve.mobility.plugins.plugin_utils import asking, preflight_result, report, rules, table
 
 _FAILS: dict[str, frozenset[Severity]] = {
     "block": frozenset({Severity.BLOCK}),
@@ -49,10 +46,7 @@ _SPEC: dict[str, dict[str, Any]] = {
     "accept": {"type": "list", "elements": "str", "default": []},
     "accept_note": {"type": "str"},
     "fail_on": {"type": "str", "choices": list(_FAILS), "default": "block"},
-    "thresholds": {
-        "type": "dict",
-        "options": {name: {"type": "float"} for name in Thresholds.__dataclass_fields__},
-    },
+    "thresholds": asking.THRESHOLDS,
     "isolated": {"type": "bool", "default": False},
     "rules": {"type": "list", "elements": "dict", "default": []},
     "report": {"type": "path"},
@@ -91,17 +85,17 @@ class ActionModule(ActionBase):
     def _judged(self, options: dict[str, Any], snapshot: Mapping[str, Any]) -> dict[str, Any]:
         own = rules.parse(options["rules"], kinds())
         accept = frozenset(options["accept"])
-        _know(accept, {*kinds(), *(rule.id for rule in own)})
+        asking.know(accept, {*kinds(), *(rule.id for rule in own)})
         state = from_plain(snapshot)
         verdict = judge(
             state,
             _ask(options),
             Options(
                 accept,
-                _thresholds(options["thresholds"]),
-                _zfs(options["node_facts"] or {}),
+                asking.thresholds(options["thresholds"]),
+                asking.zfs(options["node_facts"]),
                 options["with_local_disks"],
-                _storage_map(options["target_storage"]),
+                asking.storage_map(options["target_storage"]),
                 options["isolated"],
             ),
         )
@@ -138,38 +132,6 @@ def _ask(options: Mapping[str, Any]) -> MoveAsk | DrainAsk | ClusterAsk:
         case "drain":
             return DrainAsk(options["node"], tuple(options["targets"]) if options["targets"] else None)
     return ClusterAsk()
-
-
-def _know(accept: frozenset[str], known: set[str]) -> None:
-    for name in sorted(accept - known):
-        raise Impossible(
-            f"There is no finding {name} to accept: take an id from the list of findings, or of your own rules."
-        )
-
-
-def _thresholds(given: Mapping[str, Any] | None) -> Thresholds:
-    return Thresholds(**{name: value for name, value in (given or {}).items() if value is not None})
-
-
-def _zfs(given: Mapping[str, Any]) -> dict[str, ZfsFacts]:
-    """``zfs_info`` results by node."""
-    found = {}
-    for node, row in given.items():
-        if not isinstance(row, Mapping) or "pools" not in row:
-            raise Impossible(f"node_facts of {node} is no result of zfs_info: it has no pools.")
-        found[str(node)] = zfs_facts(row)
-    return found
-
-
-def _storage_map(given: Any) -> dict[str, str]:
-    """As ``migrate`` takes it: one storage for all, or source: target."""
-    if not given:
-        return {}
-    if isinstance(given, Mapping):
-        return {str(source): str(target) for source, target in given.items()}
-    if isinstance(given, str):
-        return {"": given}
-    raise AnsibleActionFail("target_storage is neither a storage nor a mapping of source to target storages.")
 
 
 def _failure(kind: str, sentence: str) -> dict[str, Any]:

@@ -129,6 +129,7 @@ def _plan(state: ClusterState, policy: Policy, course: Course, left: tuple[Left,
         moving_seconds=sum(_moving(course)),
         pinned=policy.pinned.value,
         homing=policy.homing.value,
+        goal=policy.goal,
         problems=(*problems, *course.problems, *proof.broken),
     )
 
