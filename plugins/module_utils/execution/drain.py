@@ -25,6 +25,8 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.drain_resul
     finished,
     foretold,
     going,
+    held,
+    shown,
 )
 from ansible_collections.pve.mobility.plugins.module_utils.execution.drain_stop import Stops, start_again
 from ansible_collections.pve.mobility.plugins.module_utils.execution.drain_view import View
@@ -50,6 +52,7 @@ class Drain:
     view: View
     lock: Lock
     begun: float
+    foreign: Foreign | None = None
     work: Work = field(init=False)
     stops: Stops = field(init=False)
 
@@ -57,9 +60,11 @@ class Drain:
         sources = tuple(sorted({entry.move.source for entry in self.book.entries.values()} | {self.book.node} - {""}))
         self.view.nodes = sources
         foreign = Foreign(self.session, self.clock, sources)
+        if self.foreign is not None:
+            foreign.take_up(self.foreign.handle())
         limits = self.book.plan.limits if self.book.plan is not None else self.request.policy.limits
         args = (self.session, self.clock, self.book, self.view)
-        self.work = Work(*args, self.lock, foreign, limits, self.request.move)
+        self.work = Work(*args, self.lock, foreign, limits, self.request.move, self.request.order)
         self.stops = Stops(*args, self.request.stop_timeout)
 
     def advance(self, until: float | None) -> bool:
@@ -119,30 +124,93 @@ def run(
     """
     if restore:
         return _restore(session, clock, request, check)
-    if handle is not None:
+    until = None if wait and for_seconds is None else clock.monotonic() + (for_seconds or 0.0 if wait else 0.0)
+    if handle is not None and "waits" not in handle:
         drain = _taken_up(session, clock, request, handle)
-        result: dict[str, Any] = {"changed": True}
-    else:
-        path = request.journal or default_journal(session, request)
-        begun = _begin(session, clock, request, path, check)
-        if isinstance(begun, dict):
-            return begun
-        drain = begun
-        result = {"changed": True}
+        return _carry_on(drain, {"changed": True}, until)
+    opening = _opening(session, clock, request, handle, check)
     try:
-        return _carry_on(drain, result, wait, for_seconds)
+        if not check and not opening.wait(until):
+            return held(request.node, opening.path, opening.foreign.holding, opening.handle())
+        begun = _begin(opening, request, check)
+    except MobilityError:
+        opening.leave()
+        raise
+    if isinstance(begun, dict):
+        return begun
+    return _carry_on(begun, {"changed": True, **shown(begun.book)}, until)
+
+
+@dataclass(slots=True)
+class Opening:
+    """Before there is a plan: is the journal free, and is anybody moving guests away?"""
+
+    session: Session
+    clock: Clock
+    path: Path
+    lock: Lock
+    foreign: Foreign
+    view: View
+    begun: float
+
+    def wait(self, until: float | None) -> bool:
+        """Let moves that others have begun come to their end. What is locked could not be planned for.
+
+        :raises Conflict: they go on beginning moves.
+        """
+        self.lock.take(self.clock)
+        journal = Journal.open(self.path)
+        if journal.unfinished:
+            return True
+        own = Book.read(journal).own_tasks
+        while self.foreign.sources:
+            managed = frozenset(guest.vmid for guest in self.view.guests() if guest.hastate is not None)
+            self.foreign.look(own, "", frozenset(), managed)
+            if not self.foreign.waits:
+                break
+            if until is not None and self.clock.monotonic() >= until:
+                return False
+            self.clock.sleep(2.0)
+            self.lock.beat(self.clock)
+        return True
+
+    def leave(self) -> None:
+        self.lock.leave()
+
+    def handle(self) -> dict[str, Any]:
+        return {
+            "work": "node",
+            "waits": True,
+            "journal": str(self.path),
+            "owner": self.lock.owner,
+            "begun": self.begun,
+            "foreign": self.foreign.handle(),
+        }
+
+
+def _opening(
+    session: Session, clock: Clock, request: DrainRequest, handle: Mapping[str, Any] | None, check: bool
+) -> Opening:
+    path = request.journal or default_journal(session, request)
+    foreign = Foreign(session, clock, (request.node,) if request.node else ())
+    owner, begun = uuid.uuid4().hex, clock.monotonic()
+    if handle is not None:
+        path, owner, begun = Path(handle["journal"]), str(handle["owner"]), float(handle["begun"])
+        foreign.take_up(handle["foreign"])
+    view = View(session, clock, request.policy)
+    return Opening(session, clock, path, Lock.beside(path, owner), foreign, view, begun)
+
+
+def _carry_on(drain: Drain, result: dict[str, Any], look_until: float | None) -> dict[str, Any]:
+    clock, request = drain.clock, drain.request
+    deadline = drain.begun + request.timeout if request.timeout else None
+    until = min((limit for limit in (deadline, look_until) if limit is not None), default=None)
+    try:
+        over = drain.advance(until)
     except Conflict:
         drain.lock.leave()
         raise
-
-
-def _carry_on(drain: Drain, result: dict[str, Any], wait: bool, for_seconds: float | None) -> dict[str, Any]:
-    clock, request = drain.clock, drain.request
-    deadline = drain.begun + request.timeout if request.timeout else None
-    now = clock.monotonic()
-    look_until = now if not wait else None if for_seconds is None else now + for_seconds
-    until = min((limit for limit in (deadline, look_until) if limit is not None), default=None)
-    if drain.advance(until):
+    if over:
         drain.view.forget()
         end = finished(drain.book, drain.view, drain.stops, clock.monotonic() - drain.begun)
         drain.book.note("end", outcome={"empty": end["empty"], "summary": end["summary"]})
@@ -163,9 +231,7 @@ def _handle(drain: Drain) -> dict[str, Any]:
         "journal": str(drain.book.journal.path),
         "owner": drain.lock.owner,
         "begun": drain.begun,
-        "held": sorted(drain.work.foreign.holding),
-        "looked_at": drain.work.foreign.looked_at,
-        "known": sorted(drain.work.foreign.known),
+        "foreign": drain.work.foreign.handle(),
         "moves": drain.work.handles(),
     }
 
@@ -174,7 +240,7 @@ def _taken_up(session: Session, clock: Clock, request: DrainRequest, handle: Map
     """The work that an earlier call of the same run has begun. :raises Invalid: it is no handle."""
     try:
         path, owner, begun = Path(handle["journal"]), str(handle["owner"]), float(handle["begun"])
-        held, known, moves = set(handle["held"]), set(handle["known"]), dict(handle["moves"])
+        others, moves = dict(handle["foreign"]), dict(handle["moves"])
     except (KeyError, TypeError, ValueError):
         raise Invalid("follow: give the follow value that pve.mobility.drain returned.") from None
     book = Book.read(Journal.open(path))
@@ -182,38 +248,29 @@ def _taken_up(session: Session, clock: Clock, request: DrainRequest, handle: Map
         raise Invalid(f"follow: the journal {path} holds no work that could go on.")
     drain = Drain(session, clock, request, book, View(session, clock, request.policy), Lock.beside(path, owner), begun)
     drain.lock.beat(clock)
-    foreign = drain.work.foreign
-    foreign.holding, foreign.known, foreign.looked_at = held, known, handle.get("looked_at")
+    drain.work.foreign.take_up(others)
     drain.work.resume(moves)
     return drain
 
 
-def _begin(session: Session, clock: Clock, request: DrainRequest, path: Path, check: bool) -> Drain | dict[str, Any]:
+def _begin(opening: Opening, request: DrainRequest, check: bool) -> Drain | dict[str, Any]:
     """Work to carry out, or the result when there is none."""
-    begun = clock.monotonic()
-    lock = Lock.beside(path, uuid.uuid4().hex)
-    if not check:
-        lock.take(clock)
-    try:
-        journal = Journal.open(path)
-        book = Book.read(journal)
-        if journal.unfinished and book.plan is not None:
-            return _resumed(session, clock, request, book, lock, begun, check)
-        state = collect(session, Wanted(EVERYTHING | {"history"}))
-        plan = request.plan or _plan(state, request)
-        step = _step(plan, request)
-        result = foretold(plan, step, path)
-        idle = not step.moves and not any(stay.step == step.number and stay.fate is Fate.STOP for stay in plan.stays)
-        if request.plan is None or request.plan.kind == "drain":
-            _refuse(plan, result)
-        if check or idle:
-            if not check:
-                lock.leave()
-            return result | {"changed": bool(not idle)}
-    except MobilityError:
+    session, clock, lock = opening.session, opening.clock, opening.lock
+    journal = Journal.open(opening.path)
+    book = Book.read(journal)
+    if journal.unfinished and book.plan is not None:
+        return _resumed(opening, request, book, check)
+    state = collect(session, Wanted(EVERYTHING | {"history"}))
+    plan = request.plan or _plan(state, request)
+    step = _step(plan, request)
+    result = foretold(plan, step, opening.path)
+    idle = not step.moves and not any(stay.step == step.number and stay.fate is Fate.STOP for stay in plan.stays)
+    if request.plan is None or request.plan.kind == "drain":
+        _refuse(plan, result)
+    if check or idle:
         if not check:
             lock.leave()
-        raise
+        return result | {"changed": not idle}
     left = [row for row in book.stopped.values() if row.get("state") in ("stopped", "stopping")]
     journal.renew()
     book = Book(journal)
@@ -224,12 +281,10 @@ def _begin(session: Session, clock: Clock, request: DrainRequest, path: Path, ch
         book.note("stopped", row=row)
     view = View(session, clock, request.policy)
     view.start_with(state)
-    return Drain(session, clock, request, book, view, lock, begun)
+    return Drain(session, clock, request, book, view, lock, opening.begun, opening.foreign)
 
 
-def _resumed(
-    session: Session, clock: Clock, request: DrainRequest, book: Book, lock: Lock, begun: float, check: bool
-) -> Drain | dict[str, Any]:
+def _resumed(opening: Opening, request: DrainRequest, book: Book, check: bool) -> Drain | dict[str, Any]:
     """Go on where an earlier run has stopped.
 
     :raises Conflict: it was about something else.
@@ -248,7 +303,7 @@ def _resumed(
     if check:
         return foretold(plan, step, book.journal.path) | {"changed": True, "resumed": True}
     book.note("resume")
-    drain = Drain(session, clock, request, book, View(session, clock, request.policy), lock, begun)
+    drain = Drain(opening.session, opening.clock, request, book, opening.view, opening.lock, opening.begun)
     drain.work.resume()
     return drain
 

@@ -23,7 +23,8 @@ from ansible_collections.pve.mobility.plugins.module_utils.planning.policy impor
 class DrainRequest:
     """Units as in the module's documentation. ``move``: what every single move is asked for with.
 
-    :ivar step: of the plan, None for the one that works on ``node``. :ivar timeout: seconds, 0 for none.
+    :ivar step: of the plan, None for the one that works on ``node``. :ivar order: vmids that are
+        moved first. :ivar timeout: seconds, 0 for none.
     """
 
     node: str
@@ -32,6 +33,7 @@ class DrainRequest:
     plan: Plan | None = None
     step: int | None = None
     journal: Path | None = None
+    order: tuple[int, ...] = ()
     stop_timeout: int = 180
     timeout: float = 0.0
 
@@ -94,6 +96,7 @@ def from_options(options: Mapping[str, Any]) -> DrainRequest:
         plan,
         options.get("step"),
         Path(journal).expanduser() if journal else None,
+        tuple(int(vmid) for vmid in options.get("order") or ()),
         _or(options.get("stop_timeout"), 180),
         float(options.get("timeout") or 0),
     )

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,33 @@ def foretold(plan: Plan, step: Step, journal: Path) -> dict[str, Any]:
             "before": {move.label: move.source for move in moves},
             "after": {move.label: move.target for move in moves},
         },
+    }
+
+
+def shown(book: Book) -> dict[str, Any]:
+    """The plan of work that has begun, for whoever shows it."""
+    moves = [entry.move for entry in book.entries.values()]
+    return {
+        "plan": book.plan.as_dict() if book.plan is not None else {},
+        "diff": {
+            "before": {move.label: move.source for move in moves},
+            "after": {move.label: move.target for move in moves},
+        },
+    }
+
+
+def held(node: str, journal: Path, by: Iterable[str], handle: Mapping[str, Any]) -> dict[str, Any]:
+    """Nothing is planned yet: moves that others have begun have to end first."""
+    numbers = dict.fromkeys(("guests", "done", "failed", "moving", "syncing", "bytes", "sent"), 0)
+    return {
+        "changed": True,
+        "node": node,
+        "journal": str(journal),
+        "empty": False,
+        "moves": [],
+        "progress": [],
+        "totals": {**numbers, "held_by": sorted(by), "seconds": 0.0, "eta_s": None},
+        "follow": dict(handle),
     }
 
 

@@ -79,6 +79,7 @@ class Work:
     foreign: Foreign
     limits: Limits
     request: MoveRequest
+    order: tuple[int, ...] = ()
     followers: dict[int, Follower] = field(default_factory=dict)
     _sync_looks: dict[int, float] = field(default_factory=dict)
     _led_since: dict[int, float] = field(default_factory=dict)
@@ -130,7 +131,7 @@ class Work:
             self._look(self.book.entries[number], follower)
         self._look_at_copies()
         self._look_along()
-        if not self.foreign.holding:
+        if not self.foreign.waits:
             self._bring_up_to_date()
             self._fill()
 
@@ -269,7 +270,7 @@ class Work:
     def _fill(self) -> None:
         now = self.clock.monotonic()
         counted = self._counted()
-        for entry in self.book.waiting:
+        for entry in self._in_order():
             if self.limits.cluster and sum(counted[0].values()) >= self.limits.cluster:
                 return
             if entry.not_before > now or not self._after_others(entry):
@@ -278,6 +279,11 @@ class Work:
             if free:
                 self._begin(entry, free)
                 counted = self._counted()
+
+    def _in_order(self) -> list[Entry]:
+        """Those that the user wants first, then by the plan."""
+        rank = {vmid: number for number, vmid in enumerate(self.order)}
+        return sorted(self.book.waiting, key=lambda entry: rank.get(entry.move.guest, len(rank)))
 
     def _counted(self) -> tuple[Counter[str], Counter[str]]:
         """Moves under way from and to each node."""
