@@ -140,7 +140,7 @@ def template(world: World) -> str | None:
     world.subject.pop("running", None)
     if world.is_vm and world.chance(0.6) and "scsi0" in world.subject:
         storage = world.subject["scsi0"].partition(":")[0]
-        if world.cluster["storages"][storage]["type"] != "lvm":
+        if world.cluster["storages"].get(storage, {"type": "lvm"})["type"] != "lvm":
             vmid = world.neighbour(world.source, clone_of=GUEST, running=False)
             del world.cluster["guests"][vmid]["disk"]
             return "template with a linked clone"

@@ -62,8 +62,8 @@ VOLUME_MISSING = Kind(
     "volume-missing",
     Severity.BLOCK,
     "A disk on local storage is not on the node that the guest is on.",
-    "The HA manager takes a guest that shall be stopped to another node when its own fails, without its local disks, and"
-    " nothing notices until it is moved or started.",
+    "The HA manager takes a guest that shall be stopped to another node when its own fails, without its local disks,"
+    " and nothing notices until it is moved or started.",
     "bring the guest back to the node that has the disk: move its configuration there in /etc/pve",
     "key and volume",
     enforced=True,
