@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What keeps a guest's network devices from being attached on a node (pve-common Network.pm:tap_plug, QemuServer.pm)."""
+"""What keeps a guest's network devices from being attached on a node (pve-common Network.pm:tap_plug)."""
 
 from __future__ import annotations
 

@@ -217,7 +217,11 @@ node_facts:
       sample:
         [{name: vmbr0, type: bridge, active: true, addresses: ["10.0.0.11/24"], mtu: null, ports: [eno1], vlan: null,
         raw_device: null, vlan_aware: true, vids: [[2, 4094]], dynamic: false}]
-    links: {description: "Corosync's addresses of the node, link 0 first.", type: list, elements: str, sample: [10.0.0.11]}
+    links:
+      description: Addresses of the node on the links of corosync, link 0 first.
+      type: list
+      elements: str
+      sample: [10.0.0.11]
 guest_configs:
   description:
     - The configurations that are in force, without changes that wait for a restart. Memory and sizes in bytes.

@@ -16,8 +16,8 @@ MEMORY = Kind(
     Severity.BLOCK,
     "The running guest does not fit into the memory of the target beside those that are there or on their way.",
     "Proxmox VE starts the move all the same. It fails when the memory cannot be had, or it succeeds, and later the"
-    " kernel of the target kills a guest. Guests there count with what ballooning leaves them, or with what the node uses"
-    " now, if that is more.",
+    " kernel of the target kills a guest. Guests there count with what ballooning leaves them, or with what the"
+    " node uses now, if that is more.",
     "choose another target, or move something away from there first",
     "bytes that the guest needs, that are promised and used on the target, and that it has",
 )

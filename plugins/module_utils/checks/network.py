@@ -44,8 +44,8 @@ VLAN = Kind(
 NIC_MTU = Kind(
     "nic-mtu",
     Severity.BLOCK,
-    "A VirtIO device of the VM has a greater MTU than its bridge has on the target. For a VM that does not run this is a"
-    " warning.",
+    "A VirtIO device of the VM has a greater MTU than its bridge has on the target. For a VM that does not run this is"
+    " a warning.",
     "Proxmox VE refuses to start it there.",
     "set the same MTU on the bridge of every node, or a smaller one for the device",
     "network device, bridge, either MTU",

@@ -22,8 +22,8 @@ DISARMED = Kind(
     "ha-off",
     Severity.WARN,
     "The HA stack is disarmed.",
-    "No guest is recovered while it is: a node that fails takes its guests with it. In mode freeze HA guests do not move"
-    " either.",
+    "No guest is recovered while it is: a node that fails takes its guests with it. In mode freeze HA guests do not"
+    " move either.",
     "arm it again when the work is done (POST /cluster/ha/status/arm-ha)",
     "the mode: freeze or ignore",
 )
