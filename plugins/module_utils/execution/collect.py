@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """One snapshot of the cluster, read concurrently.
 
-Requests, when everything but the history is asked for: at most 19 for the cluster; 5 for each node that is online, one
+Requests, when everything but the history is asked for: at most 20 for the cluster; 5 for each node that is online, one
 of them only where replicated guests are; 1 for each guest. Besides, once for each combination of QEMU packages its
 machine versions, and the processes of a node only where their machine version can matter: where QEMU is newer than on
 another node, or a guest has a VNC clipboard. A local storage with cloud-init drives, or with hook scripts, is 1 more
