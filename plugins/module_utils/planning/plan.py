@@ -212,7 +212,8 @@ class Plan:
     """:ivar kind: ``drain`` or ``upgrade``. :ivar fingerprint: of the cluster that it was made for.
 
     :ivar nodes: in the order in which they are worked on. :ivar blind_bytes: that the same moves would send without
-        replicas. :ivar goal: version that nodes are brought to, as far as it is known. :ivar problems: why it must not be carried out; empty when it can be.
+        replicas. :ivar goal: version that nodes are brought to, as far as it is known.
+    :ivar problems: why it must not be carried out; empty when it can be.
     """
 
     kind: str
