@@ -45,6 +45,7 @@ class World:
     with_local_disks: bool = True
     storage_map: dict[str, str] = field(default_factory=dict)
     drawn: list[str] = field(default_factory=list)
+    busy: str = ""
 
     @property
     def subject(self) -> dict[str, Any]:
@@ -122,7 +123,7 @@ def _drawn(seed: int, rng: random.Random) -> Case:
             world.drawn.append(note)
     return Case(
         seed, world.cluster, GUEST, world.target, world.mode, world.with_local_disks, world.storage_map,
-        tuple(world.drawn),
+        tuple(world.drawn), world.busy,
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import re
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from tests.agreement.carry import Outcome, carry_out
 from tests.agreement.case import Case
 from tests.agreement.causes import shows
 from tests.agreement.session import snapshot
-from tests.conformance.client import Lab
+from tests.conformance.client import Cut, Lab
 
 BEFORE = 15.0
 """Seconds that the cluster has run before it is looked at: more than a round of its daemons."""
@@ -84,6 +85,8 @@ def run(case: Case) -> Result:
     lab = Lab.from_dict(case.cluster)
     lab.advance(BEFORE_WITH_HA if "ha" in case.cluster else BEFORE)
     api_node = next(node.name for node in lab.cluster.nodes.values() if node.up and _sees_most(lab, node.name))
+    if case.busy:
+        _move_a_disk(lab, case, api_node)
     state = snapshot(lab, api_node)
     options = Options(with_local_disks=case.with_local_disks, storage_map=case.storage_map)
     verdict = judge(state, MoveAsk(case.guest, case.target, case.mode), options)
@@ -99,6 +102,17 @@ def run(case: Case) -> Result:
         return Result(case, Word.PASSED, blocking, Outcome(True, True, "there already"), False, differs)
     outcome = carry_out(lab, case, api_node)
     return Result(case, _compare(blocking, outcome, brought_back), blocking, outcome, told, differs)
+
+
+def _move_a_disk(lab: Lab, case: Case, api_node: str) -> None:
+    """Slowly, so that it is not done when the guest is to move."""
+    entry = lab.cluster.guest(case.guest)
+    assert entry is not None
+    params = {"disk": case.busy, "storage": "common", "bwlimit": 10}
+    with contextlib.suppress(Cut):
+        # What cannot be moved stays where it is, and then nothing is in the way.
+        lab.request("POST", f"/nodes/{entry.node}/qemu/{case.guest}/move_disk", params, node=api_node)
+    lab.advance(2.0)
 
 
 def _sees_most(lab: Lab, name: str) -> bool:

@@ -135,8 +135,16 @@ def replicated(world: World) -> str | None:
     return f"replicated to {', '.join(targets)} {state or ''}".strip()
 
 
+def disk_on_its_way(world: World) -> str | None:
+    if not world.is_vm:
+        return None
+    disks = [key for key, value in world.subject.items() if key.startswith(("scsi", "virtio", "sata")) and value]
+    world.busy = next((key for key in disks if key[-1].isdigit()), "")
+    return f"{world.busy} is on its way to another storage" if world.busy else None
+
+
 TWISTS = [
     device, device, mapped_pci, mapped_pci, mapped_usb, virtiofs, confidential, clipboard, locked, locked, arguments,
     hookscript, stopped_first, stopped_first, pending, container_device, paused_balloon, busy_memory, replicated,
-    replicated, replicated,
+    replicated, replicated, disk_on_its_way,
 ]  # fmt: skip
