@@ -16,7 +16,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.travel import T
 SNAPSHOT_LIVE = Kind(
     "snapshot-live",
     Severity.BLOCK,
-    "The running VM has snapshots of disks on local storage, and the target holds no replica of them.",
+    "The running VM has snapshots of disks on local storage, and no replication job sends them to the target.",
     "A mirror carries the present state alone, so Proxmox VE refuses to leave snapshots behind.",
     "delete the snapshots, replicate the VM to the target, or stop it and move it offline (on ZFS)",
     "keys of the disks",
@@ -54,7 +54,7 @@ HAS_CLONES = Kind(
 def snapshots(move: MoveFacts) -> Iterator[Finding]:
     """Of local volumes. Which volumes a snapshot holds only the precondition of Proxmox VE itself says exactly."""
     held = _held(move)
-    live = sorted(key for key, volume in held.items() if move.live and not (volume is not None and volume.replica))
+    live = sorted(key for key, volume in held.items() if move.live and not (volume is not None and volume.replicated))
     if live:
         yield SNAPSHOT_LIVE.found(
             f"{move.guest.label} runs and has snapshots of {', '.join(live)} on local storage of {move.guest.node}",

@@ -45,8 +45,8 @@ MAPPING_IGNORED = Kind(
     "mapping-ignored",
     Severity.WARN,
     "target_storage names a storage of the guest, and Proxmox VE would ignore that.",
-    "Disks on shared storage are never mapped in a move within the cluster, and the HA manager knows no mapping at all;"
-    " the disks stay on storage of the same ID.",
+    "Disks on shared storage are never mapped in a move within the cluster, nor those that a replication job sends to"
+    " the target, and the HA manager knows no mapping at all; the disks stay on storage of the same ID.",
     "move the disks with move_disk afterwards, or take the guest out of HA for the move",
     "source and target storage",
 )
@@ -79,7 +79,7 @@ def formats(move: MoveFacts) -> Iterator[Finding]:
                 storage=source.id,
                 type=source.type,
             )
-        elif not _mirrored(move, volume) and not volume.replica and not _fits(move, volume, source, target):
+        elif not _mirrored(move, volume) and not volume.replicated and not _fits(move, volume, source, target):
             form = volume.disk.format or "raw"
             yield FORMAT.found(
                 f"{where} as {form}, and {target.id} ({target.type}) takes no such copy",
@@ -93,7 +93,7 @@ def formats(move: MoveFacts) -> Iterator[Finding]:
 
 
 def _mirrored(move: MoveFacts, volume: Travel) -> bool:
-    return move.live and volume.disk.kind not in _APART
+    return move.live and volume.disk.kind not in _APART and not volume.replicated
 
 
 def _fits(move: MoveFacts, volume: Travel, source: Storage, target: Storage) -> bool:
@@ -148,10 +148,15 @@ def mapping(move: MoveFacts) -> Iterator[Finding]:
         if storage is None or storage.id in told:
             continue
         wanted = mapping.get(storage.id) if storage.shared else mapping.get(storage.id, mapping.get(""))
-        if wanted in (None, storage.id) or not (storage.shared or move.managed):
+        if wanted in (None, storage.id) or not (storage.shared or move.managed or volume.replicated):
             continue
         told.add(storage.id)
-        why = "is shared, and is never mapped" if storage.shared else "stays, because the HA manager knows no mapping"
+        if storage.shared:
+            why = "is shared, and is never mapped"
+        elif move.managed:
+            why = "stays, because the HA manager knows no mapping"
+        else:
+            why = f"stays, because its disks are replicated to {move.target.name}"
         yield MAPPING_IGNORED.found(
             f"target_storage maps {storage.id} of {move.guest.label} to {wanted}, but {storage.id} {why}",
             guest=move.guest.vmid,

@@ -160,7 +160,8 @@ def _whole(volume: Travel, storage: Storage, live: bool) -> bool:
     if storage.type == "lvm":
         return True
     apart = (DiskKind.TPMSTATE, DiskKind.CLOUDINIT, DiskKind.VMSTATE, DiskKind.UNUSED)
-    return live and volume.disk.kind not in apart and not (storage.type == "zfspool" and storage.sparse)
+    mirrored = live and volume.disk.kind not in apart and not volume.replicated
+    return mirrored and not (storage.type == "zfspool" and storage.sparse)
 
 
 def gib(value: int) -> str:

@@ -18,8 +18,9 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.storage import 
 class Travel:
     """A volume on a move. ``to`` is the ID of its storage on the target.
 
-    :ivar storage: its definition; None when that is not known. :ivar replica: the target holds a replica, so that only
-        the difference is sent. :ivar copied: it lies on storage of the source alone.
+    :ivar storage: its definition; None when that is not known. :ivar copied: it lies on storage of the source alone.
+    :ivar replicated: a replication job sends it to the target, also as the first step of the move; it keeps its storage.
+    :ivar replica: the target holds a replica from an earlier run, so that only the difference is sent.
     """
 
     disk: Disk
@@ -27,6 +28,7 @@ class Travel:
     to: str
     copied: bool
     replica: bool = False
+    replicated: bool = False
 
     @property
     def full_copy(self) -> int:
@@ -38,18 +40,21 @@ def travelling(
     state: ClusterState, config: GuestConfig, target: str, storage_map: Mapping[str, str]
 ) -> tuple[Travel, ...]:
     """Volumes of a guest on their way to ``target``; media, bind mounts and devices are not among them."""
-    replicated = any(job.target == target and not job.removing and job.last_sync for job in state.jobs_of(config.vmid))
+    jobs = [job for job in state.jobs_of(config.vmid) if job.target == target and not job.removing]
+    synced = any(job.last_sync for job in jobs)
     found = []
     for disk in config.disks:
         if disk.storage is None or disk.kind in (DiskKind.CDROM, DiskKind.BIND, DiskKind.DEVICE):
             continue
         storage = state.storage(disk.storage)
         local = storage is not None and not storage.shared
-        # Proxmox VE never maps shared storage in a move within the cluster.
-        to = storage_map.get(disk.storage, storage_map.get("", disk.storage)) if local else disk.storage
-        replica = (
-            replicated and local and disk.replicate and to == disk.storage and storage is not None
-            and storage.type == "zfspool"
-        )  # fmt: skip
-        found.append(Travel(disk, storage, to, local, replica))
+        replicated = bool(jobs) and storage is not None and storage.type == "zfspool" and _replicable(disk)
+        # Proxmox VE never maps shared storage in a move within the cluster, nor what a job sends.
+        mapped = local and not replicated
+        to = storage_map.get(disk.storage, storage_map.get("", disk.storage)) if mapped else disk.storage
+        found.append(Travel(disk, storage, to, local, replicated and synced, replicated))
     return tuple(found)
+
+
+def _replicable(disk: Disk) -> bool:
+    return disk.replicate and disk.kind is not DiskKind.CLOUDINIT

@@ -44,8 +44,8 @@ FIXTURES = [
     Fixture("snapshot-live", lambda: move(config=ON_ZFS), lambda: move(stopped(VM), ON_ZFS)),
     Fixture(
         "snapshot-live",
-        lambda: move(config=ON_ZFS, target="pve3", state={"replication_jobs": (job("pve2"), job("pve3", last_sync=0))}),
-        lambda: move(config=ON_ZFS, state={"replication_jobs": (job("pve2"),)}),
+        lambda: move(config=ON_ZFS, target="pve3", state={"replication_jobs": (job("pve2"),)}),
+        lambda: move(config=ON_ZFS, target="pve3", state={"replication_jobs": (job("pve3", last_sync=0),)}),
     ),
     Fixture(
         "snapshot-type",

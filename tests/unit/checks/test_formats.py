@@ -15,7 +15,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.move import Mov
 from ansible_collections.pve.mobility.plugins.module_utils.model.storage import Storage
 
 from .fixtures import Fixture, ids
-from .made import CT, DISKS, STORAGES, TANK, VM, managed, move, status, stopped
+from .made import CT, DISKS, STORAGES, TANK, VM, job, managed, move, status, stopped
 
 KINDS = {
     "dir": Storage("dir", "dir", DISKS, where="/srv"),
@@ -59,6 +59,11 @@ FIXTURES = [
     Fixture("thin-lost", lambda: to("thin", "zfs"), lambda: to("thin", "sparse")),
     Fixture("thin-lost", lambda: to("dir", "thin"), lambda: to("dir", "thin", OFF)),
     Fixture("mapping-ignored", lambda: to("tank", "zfs", state=managed()), lambda: to("tank", "zfs")),
+    Fixture(
+        "mapping-ignored",
+        lambda: to("tank", "zfs", state={"replication_jobs": (job(),)}),
+        lambda: to("tank", "zfs", state={"replication_jobs": (job("pve3"),)}),
+    ),
     Fixture("mapping-ignored", lambda: to("ceph", "zfs"), lambda: move(storage_map={"": "tank"})),
 ]
 

@@ -65,6 +65,14 @@ def test_shared_storage_may_be_as_full_as_it_likes() -> None:
     assert not ids(disk(CEPH.id, 1)) & {"space", "space-unsure", "space-headroom"}
 
 
+def test_what_a_job_sends_stays_on_its_storage_whatever_the_mapping() -> None:
+    """Also when the job has never run: then all of it is sent there."""
+    for last_sync in (0, 1):
+        known = {"replication_jobs": (job(last_sync=last_sync),)}
+        (volume,) = disk("tank", 90, storage_map={"tank": "vg"}, state=known).volumes
+        assert (volume.to, volume.replicated, volume.full_copy) == ("tank", True, 0 if last_sync else 32 * GIB)
+
+
 def test_what_is_said() -> None:
     (finding,) = (item for item in judge_move(disk("vg", 20)) if item.id == "space")
     assert finding.message == "storage vg on pve2 has 20 GiB free, 32 GiB needed for scsi0 of 104 billing-db"
