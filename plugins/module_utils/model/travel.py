@@ -19,7 +19,7 @@ class Travel:
     """A volume on a move. ``to`` is the ID of its storage on the target.
 
     :ivar storage: its definition; None when that is not known. :ivar copied: it lies on storage of the source alone.
-    :ivar replicated: a replication job sends it to the target, also as the first step of the move; it keeps its storage.
+    :ivar replicated: a replication job sends it to the target, as the first step of the move too; its storage stays.
     :ivar replica: the target holds a replica from an earlier run, so that only the difference is sent.
     """
 
