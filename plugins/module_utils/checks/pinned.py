@@ -5,8 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding, Kind, Severity
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest
+
+_SHOWN = 3
+"""Reasons in a message; the evidence has all."""
 
 PINNED = Kind(
     "pinned",
@@ -26,14 +31,22 @@ NO_TARGET = Kind(
 )
 
 
-def pinned(guest: Guest, reasons: dict[str, list[str]], first: Finding) -> Finding:
-    """:param reasons: blocking ids by node. :param first: what blocks it on the node that comes closest."""
+def pinned(guest: Guest, blocking: Mapping[str, Sequence[Finding]]) -> Finding:
+    """:param blocking: what blocks it by node, for each node one finding at least, the closest node first."""
+    everywhere = set.intersection(*({item.id for item in found} for found in blocking.values()))
+    nearest = next(iter(blocking.values()))
+    # What holds it on every node has to be mended wherever it shall go.
+    reasons = [item for item in nearest if item.id in everywhere][:1]
+    if not reasons:
+        firsts = {found[0].id: found[0] for found in reversed(list(blocking.values()))}
+        reasons = [firsts[name] for name in dict.fromkeys(found[0].id for found in blocking.values())]
+    more = f"; and {len(reasons) - _SHOWN} reasons more" if len(reasons) > _SHOWN else ""
     return PINNED.found(
-        f"{guest.label} cannot leave {guest.node}: {first.message}",
-        first.remedy,
+        f"{guest.label} cannot leave {guest.node}: {'; '.join(item.message for item in reasons[:_SHOWN])}{more}",
+        reasons[0].remedy,
         guest=guest.vmid,
         node=guest.node,
-        blocked_by=reasons,
+        blocked_by={node: sorted({item.id for item in found}) for node, found in blocking.items()},
     )
 
 

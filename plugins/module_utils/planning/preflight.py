@@ -158,10 +158,8 @@ def _cluster(state: ClusterState, options: Options) -> Verdict:
         if not others:
             continue
         judged = movers.best(guest, by_preference(state, guest, others, load))
-        best = judged[0]
-        if best.blocking:
-            reasons = {item.facts.target.name: sorted({found.id for found in item.blocking}) for item in judged}
-            findings.append(pinned(guest, reasons, best.blocking[0]))
+        if judged[0].blocking:
+            findings.append(pinned(guest, {item.facts.target.name: item.blocking for item in judged}))
     findings += judge_scope(_scope(state, options, None, None))
     name = f" {state.name}" if state.name else ""
     return Verdict(

@@ -85,3 +85,13 @@ def test_what_could_not_be_read_is_told_only_where_the_work_is() -> None:
     (finding,) = (item for item in judged(near) if item.id == "not-judged")
     assert finding.message == "backup could not be read: It may be incomplete"
     assert finding.evidence["privileges"] == ["Sys.Audit"]
+
+
+def test_what_a_node_did_not_tell_is_one_finding() -> None:
+    parts = [
+        Unknown(part, node="pve3", why="pve3 is offline.", privileges=("Sys.Audit",))
+        for part in ("running", "storages")
+    ]
+    (finding,) = (item for item in judged(scope(unknown=tuple(parts))) if item.id == "not-judged")
+    assert finding.message == "running and storages of pve3 could not be read: pve3 is offline"
+    assert finding.evidence["parts"] == ["running", "storages"]

@@ -157,3 +157,24 @@ def test_a_question_that_makes_no_sense_is_answered_by_a_sentence(ask: MoveAsk |
     with pytest.raises(Impossible) as refused:
         judge(cluster(GUEST, *twins), ask)
     assert sentence in str(refused.value)
+
+
+def test_a_pinned_guest_is_told_what_holds_it_everywhere_before_what_holds_it_on_one_node() -> None:
+    usb = Device("usb0", "usb", "1234:5678")
+    disk = Disk("scsi0", DiskKind.DISK, "near:vm-104-disk-0", "near", 8 * GIB, "raw")
+    near = Storage("near", "dir", frozenset({"images"}), nodes=frozenset({"pve1", "pve3"}), where="/near")
+    state = cluster(GUEST, configs=(config(GUEST, disk, devices=(usb,)),), storages=(near,))
+    (finding,) = (item for item in judge(state, ClusterAsk()).findings if item.id == "pinned")
+    assert "usb0" in finding.message
+    assert "near" not in finding.message
+    assert finding.evidence["blocked_by"] == {"pve3": ["passthrough"], "pve2": ["passthrough", "storage-not-on-target"]}
+
+
+def test_a_pinned_guest_is_told_each_reason_once() -> None:
+    disk = Disk("scsi0", DiskKind.DISK, "near:vm-104-disk-0", "near", 8 * GIB, "raw")
+    near = Storage("near", "dir", frozenset({"images"}), nodes=frozenset({"pve1", "pve3"}), where="/near")
+    full = (NODES[0], NODES[1], replace(NODES[2], maxmem=4 * GIB))
+    state = cluster(GUEST, configs=(config(GUEST, disk),), storages=(near,), nodes=full)
+    (finding,) = (item for item in judge(state, ClusterAsk()).findings if item.id == "pinned")
+    assert finding.evidence["blocked_by"] == {"pve2": ["storage-not-on-target"], "pve3": ["memory-too-big"]}
+    assert "storage near is not meant for pve2; " in finding.message
