@@ -31,11 +31,12 @@ def foresee(state: ClusterState, guest: Guest) -> Precondition:
     mapped = _mapped(state, config)
     hindrances = {}
     blocking = _blocking(state, guest)
+    storages = sorted(config.storages)
     for node in state.nodes:
         if node.name == guest.node:
             continue
         hindrances[node.name] = Hindrance(
-            tuple(sorted(name for name in config.storages if _unavailable(state, name, node.name))),
+            tuple(name for name in storages if _unavailable(state, name, node.name)),
             tuple(device.key for device in config.devices if _missing(state, device, node.name)),
             blocking[node.name].blocking if node.name in blocking else (),
         )

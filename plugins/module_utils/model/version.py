@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import zip_longest
 
 _MACHINE = re.compile(r"^pc-(i440fx|q35)-(\d+)\.(\d+)(?:\+pve(\d+))?$")
 _PARTS = re.compile(r"\d+|[a-zA-Z]+|~")
 
 
+@cache
 def ordered(version: str) -> tuple[tuple[int, int, str], ...]:
     """A key by which versions sort: ``9.2~rc1`` < ``9.2`` < ``9.2-1`` < ``9.10``; for those that nodes really have.
 
