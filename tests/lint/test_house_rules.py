@@ -139,7 +139,7 @@ def test_the_action_group_holds_every_module_that_speaks_to_the_api() -> None:
     runtime = yaml.safe_load((TREE / "meta" / "runtime.yml").read_text(encoding="utf-8"))
     speaking = {
         Path(name).stem
-        for name, text in files("plugins/modules")
+        for name, text in files("plugins/modules", suffixes=PYTHON | {".yml"})
         if re.search(r"^\s*- pve\.mobility\.api\b", text, re.M)
     }
     assert set(runtime["action_groups"]["api"]) == speaking
