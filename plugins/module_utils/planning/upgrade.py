@@ -31,7 +31,7 @@ ENOUGH_WORK = 2400
 def plan_upgrade(state: ClusterState, policy: Policy | None = None) -> Plan:
     """Of all nodes that need it. :raises Impossible: a node that is named is not there."""
     policy = policy or Policy(stopped=False)
-    for name in (*(policy.only or ()), *policy.order, *policy.last, *(policy.to or ())):
+    for name in (*(policy.only or ()), *policy.order, *policy.last, *(policy.to or ()), *policy.needs):
         find_node(state, name)
     known = levels(state)
     goal = _goal(policy, known)
