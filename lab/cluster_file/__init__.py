@@ -21,6 +21,7 @@ from lab.cluster_file.nodes import read_nodes
 from lab.cluster_file.reader import ClusterFileError, Map, fail
 from lab.cluster_file.sections import (
     read_backup_jobs,
+    read_ceph,
     read_faults,
     read_mappings,
     read_options,
@@ -59,6 +60,7 @@ def load(source: dict[str, Any] | str | Path, *, speed: float = 1.0) -> Cluster:
     read_vnets(top, cluster)
     read_mappings(top, cluster)
     read_backup_jobs(top, cluster)
+    read_ceph(top, cluster)
     read_ha(top, cluster, guests)
     read_replication(top, cluster, guests)
     read_volumes(top, cluster)

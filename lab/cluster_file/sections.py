@@ -79,6 +79,16 @@ def read_vnets(top: Map, cluster: Cluster) -> None:
         cluster.fs.write("sdn/vnets.cfg", print_section_config(vnets))
 
 
+def read_ceph(top: Map, cluster: Cluster) -> None:
+    """``ceph: {health, flags}``: the nodes run a Ceph of their own."""
+    if not top.has("ceph"):
+        return
+    spec = top.map("ceph")
+    health = spec.choice("health", ("HEALTH_OK", "HEALTH_WARN", "HEALTH_ERR"), "HEALTH_OK")
+    cluster.file["ceph"] = {"health": health, "flags": spec.names("flags")}
+    spec.done()
+
+
 def read_mappings(top: Map, cluster: Cluster) -> None:
     """``mappings: {pci|usb|dir: {name: {node: device}}}``; a device is its ID (or path), or a mapping of options."""
     spec = top.map("mappings")

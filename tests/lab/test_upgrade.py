@@ -84,3 +84,23 @@ def test_an_upgrade_fails_when_it_is_told_to(lab: Lab) -> None:
 def test_an_upgrade_to_something_older_is_refused() -> None:
     with pytest.raises(ClusterFileError, match=r"pve1\.upgrade: 9\.0\.11 is older than the 9\.1\.4"):
         Lab.from_dict({"nodes": {"pve1": {"release": "9.1", "upgrade": "9.0"}}})
+
+
+def test_ceph_tells_of_its_health_and_keeps_flags() -> None:
+    lab = Lab.from_dict({**copy.deepcopy(CLUSTER), "ceph": {}})
+    assert lab.get("/cluster/ceph/status")["health"]["status"] == "HEALTH_OK"
+    assert lab.put("/cluster/ceph/flags/noout", {"value": 1}) is None
+    assert lab.get("/cluster/ceph/flags/noout") == 1
+    health = lab.get("/cluster/ceph/status")["health"]
+    assert (health["status"], list(health["checks"])) == ("HEALTH_WARN", ["OSDMAP_FLAGS"])
+    shell(lab, "systemctl", "reboot", node="pve3")
+    lab.advance(30)
+    assert "OSD_HOST_DOWN" in lab.get("/cluster/ceph/status")["health"]["checks"]
+    lab.put("/cluster/ceph/flags/noout", {"value": 0})
+    lab.advance(120)
+    assert lab.get("/cluster/ceph/status")["health"]["status"] == "HEALTH_OK"
+
+
+def test_a_cluster_without_ceph_says_so(lab: Lab) -> None:
+    answer = lab.request("GET", "/cluster/ceph/status")
+    assert (answer.status, answer.reason) == (500, "binary not installed: /usr/bin/ceph-mon")
