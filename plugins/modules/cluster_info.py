@@ -97,12 +97,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 schema: {description: Version of the shape of this result., returned: success, type: int, sample: 1}
-parts:
-  description: The parts that were read.
-  returned: success
-  type: list
-  elements: str
-  sample: [nodes, guests]
+parts: {description: The parts that were read., returned: success, type: list, elements: str, sample: [nodes, guests]}
 unknown:
   description:
     - What could not be read. A list that is empty, or a value that is V(null), means nothing while it is here.
@@ -157,22 +152,10 @@ name:
   returned: when V(cluster) is in O(subset)
   type: str
   sample: production
-quorate:
-  description: Whether a majority of the nodes is there.
-  returned: when V(cluster) is in O(subset)
-  type: bool
-  sample: true
-version:
-  description: Version of Proxmox VE on the node that answered.
-  returned: when V(cluster) is in O(subset)
-  type: str
-  sample: "9.2.11"
-collected_at:
-  description: Unix time by the clock of RV(local).
-  returned: when V(cluster) is in O(subset)
-  type: int
-  sample: 1795413602
+quorate: {description: A majority of nodes is there., returned: when V(cluster) is in O(subset), type: bool, sample: true}
 local: {description: The node that answered., returned: when V(cluster) is in O(subset), type: str, sample: pve1}
+version: {description: On that node., returned: when V(cluster) is in O(subset), type: str, sample: "9.2.11"}
+collected_at: {description: Unix time there., returned: when V(cluster) is in O(subset), type: int, sample: 1795413602}
 node_facts:
   description: What the nodes are made of. Memory in bytes.
   returned: when V(node_facts) is in O(subset)
@@ -183,7 +166,8 @@ node_facts:
     online: {description: Whether it answers., type: bool, sample: true}
     address: {description: Its address in the cluster network., type: str, sample: "10.0.0.11"}
     release: {description: Release., type: str, sample: "9.2"}
-    version: {description: Version of pve-manager., type: str, sample: "9.2.11"}
+    local: {description: The node that answered., returned: when V(cluster) is in O(subset), type: str, sample: pve1}
+version: {description: Version of pve-manager., type: str, sample: "9.2.11"}
     kernel: {description: Running kernel., type: str, sample: "7.0.2-1-pve"}
     cpu:
       description: Its processor (vendor, model, flags, sockets, cores, threads, mhz).
@@ -234,10 +218,7 @@ guest_configs:
     node: {description: Where it was read., type: str, sample: pve1}
     name: {description: Its name., type: str, sample: billing-db}
     memory: {description: Memory., type: int, sample: 8589934592}
-    balloon:
-      description: The least that ballooning may leave; V(null) when it takes nothing.
-      type: int
-      sample: null
+    balloon: {description: The least that ballooning may leave; V(null) when it takes nothing., type: int, sample: null}
     cores: {description: "Cores of a socket; 0 for a container without a limit.", type: int, sample: 4}
     sockets: {description: Sockets., type: int, sample: 1}
     cpu: {description: CPU type and flags of a VM., type: dict, sample: {type: x86-64-v2-AES, flags: ["+aes"]}}
