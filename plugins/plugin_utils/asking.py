@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.pve.mobility.plugins.module_utils.model.meant import meant
 from ansible_collections.pve.mobility.plugins.module_utils.model.thresholds import Thresholds
 from ansible_collections.pve.mobility.plugins.module_utils.model.zfs_facts import ZfsFacts, zfs_facts
 from ansible_collections.pve.mobility.plugins.module_utils.planning.ask import Impossible
@@ -23,12 +25,21 @@ def know(accept: frozenset[str], known: set[str]) -> None:
     for name in sorted(accept - known):
         raise Impossible(
             f"There is no finding {name} to accept: take an id from the list of findings, or of your own rules."
+            f"{meant(name, known)}"
         )
 
 
 def thresholds(given: Mapping[str, Any] | None) -> Thresholds:
-    """Those that were given, and the usual ones."""
-    return Thresholds(**{name: value for name, value in (given or {}).items() if value is not None})
+    """Those that were given, and the usual ones.
+
+    :raises Impossible: one is negative, or a share of more than everything.
+    """
+    limits = {name: value for name, value in (given or {}).items() if value is not None}
+    for name, value in limits.items():
+        if not 0 <= value <= (100 if name.endswith("headroom") else math.inf):
+            unit = "per cent, 0 to 100" if name.endswith("headroom") else "0 or more"
+            raise Impossible(f"thresholds: {name} is {value:g}, and has to be {unit}.")
+    return Thresholds(**limits)
 
 
 def zfs(given: Mapping[str, Any] | None) -> dict[str, ZfsFacts]:

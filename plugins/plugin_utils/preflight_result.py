@@ -43,10 +43,9 @@ def result(state: ClusterState, verdict: Verdict, who: Mapping[str, Any]) -> dic
 
 
 def _finding(verdict: Verdict, item: Finding) -> dict[str, Any]:
-    row: dict[str, Any] = plain(item.as_dict())
-    if item.id in verdict.accept:
-        row["accepted"] = True
-    return row
+    # Every row has every key, so that playbooks can select by any of them.
+    about = {"guest": item.guest, "node": item.node, "storage": item.storage}
+    return {**about, **plain(item.as_dict()), "accepted": item.id in verdict.accept}
 
 
 def _move(item: Proposal) -> dict[str, Any]:

@@ -10,7 +10,6 @@ content of the sources, and where they matter the guest's state, its snapshots a
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,6 +52,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.disk_move impor
     places,
 )
 from ansible_collections.pve.mobility.plugins.module_utils.model.guest_config import GuestConfig, guest_config
+from ansible_collections.pve.mobility.plugins.module_utils.model.meant import meant
 from ansible_collections.pve.mobility.plugins.module_utils.model.replication import ReplicationJob, replication_job
 
 
@@ -275,11 +275,9 @@ def _target(guest: Guest, request: DiskRequest, known: Mapping[str, Place]) -> P
     """:raises NotFound: no such storage. :raises Unsupported: it cannot hold the format."""
     target = known.get(request.storage)
     if target is None:
-        close = difflib.get_close_matches(request.storage, known, n=1)
-        hint = f" Did you mean {close[0]}?" if close else ""
         raise NotFound(
             f"There is no storage {request.storage} on {guest.node}, or the user may not see it"
-            f" (Datastore.AllocateSpace on /storage/{request.storage}).{hint}"
+            f" (Datastore.AllocateSpace on /storage/{request.storage}).{meant(request.storage, known)}"
         )
     if request.format is not None and target.active and not target.holds(request.format):
         can = " and ".join(item for item in target.formats or (target.default,) if item != "subvol")

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.api.errors import Inv
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest
 from ansible_collections.pve.mobility.plugins.module_utils.model.disk import Disk, DiskKind
 from ansible_collections.pve.mobility.plugins.module_utils.model.guest_config import GuestConfig
+from ansible_collections.pve.mobility.plugins.module_utils.model.meant import meant
 
 ALL = "all"
 _KEY = re.compile(
@@ -127,8 +127,7 @@ def _named(guest: Guest, config: GuestConfig, key: str) -> Disk:
     disk = config.disk(key)
     if disk is None:
         keys = [item.key for item in config.disks]
-        close = difflib.get_close_matches(key, keys, n=1)
-        hint = f" Did you mean {close[0]}?" if close else f" It has {', '.join(keys) or 'no disks'}."
+        hint = meant(key, keys) or f" It has {', '.join(keys) or 'no disks'}."
         raise NotFound(f"{guest.label} has no disk {key}.{hint}")
     if disk.kind is DiskKind.CDROM:
         holds = "nothing" if disk.empty else disk.volid

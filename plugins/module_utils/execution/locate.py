@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import difflib
-
 from ansible_collections.pve.mobility.plugins.module_utils.api.errors import Invalid, NotFound
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest, Node, Resources, resources
+from ansible_collections.pve.mobility.plugins.module_utils.model.meant import meant
 
 
 def read_resources(session: Session) -> Resources:
@@ -34,8 +33,7 @@ def find_guest(seen: Resources, wanted: str) -> Guest:
         listed = ", ".join(f"{guest.vmid} on {guest.node}" for guest in found)
         raise Invalid(f"The name {wanted} is not unique: {listed}. Give the vmid.")
     if not found:
-        close = difflib.get_close_matches(wanted, [guest.name for guest in seen.guests if guest.name], n=1)
-        hint = f" Did you mean {close[0]}?" if close else ""
+        hint = meant(wanted, (guest.name for guest in seen.guests if guest.name))
         raise NotFound(f"No guest is called {wanted}, or the user may not see it (VM.Audit).{hint}")
     return found[0]
 

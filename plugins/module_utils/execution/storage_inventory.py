@@ -10,7 +10,6 @@ that has volumes there, to see its snapshots, with one for each of these.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -29,6 +28,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.disk_move impor
     stored_volume,
 )
 from ansible_collections.pve.mobility.plugins.module_utils.model.guest_config import GuestConfig
+from ansible_collections.pve.mobility.plugins.module_utils.model.meant import meant
 from ansible_collections.pve.mobility.plugins.module_utils.model.running import RunningVm, running_vm
 from ansible_collections.pve.mobility.plugins.module_utils.model.state import ClusterState
 from ansible_collections.pve.mobility.plugins.module_utils.planning.storage_content import DISKS, Inventory
@@ -49,10 +49,9 @@ def read_storage(session: Session, storage: str) -> StorageReading:
     definitions = session.get("/storage") or ()
     names = [str(row["storage"]) for row in definitions]
     if storage not in names:
-        close = difflib.get_close_matches(storage, names, n=1)
-        hint = f" Did you mean {close[0]}?" if close else ""
         raise NotFound(
-            f"There is no storage {storage}, or the user may not see it (Datastore.Audit on /storage/{storage}).{hint}"
+            f"There is no storage {storage}, or the user may not see it (Datastore.Audit on /storage/{storage})."
+            f"{meant(storage, names)}"
         )
     state = collect(session, Wanted(PARTS))
     known: dict[str, dict[str, Place]] = {}

@@ -12,6 +12,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import
 from ansible_collections.pve.mobility.plugins.module_utils.checks.judge import judge_move
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest, Node
 from ansible_collections.pve.mobility.plugins.module_utils.model.foresee import foresee
+from ansible_collections.pve.mobility.plugins.module_utils.model.meant import meant
 from ansible_collections.pve.mobility.plugins.module_utils.model.move import Mode, MoveFacts, natural_mode
 from ansible_collections.pve.mobility.plugins.module_utils.model.precondition import Precondition
 from ansible_collections.pve.mobility.plugins.module_utils.model.state import ClusterState
@@ -127,7 +128,8 @@ def find_guest(state: ClusterState, wanted: int | str) -> Guest:
     if len(named) == 1:
         return named[0]
     if not named:
-        raise Impossible(f"There is no guest named {wanted} in the snapshot: check the name, or give its number.")
+        hint = meant(wanted, (guest.name for guest in state.guests if guest.name))
+        raise Impossible(f"There is no guest named {wanted} in the snapshot: check the name, or give its number.{hint}")
     numbers = ", ".join(str(guest.vmid) for guest in named)
     raise Impossible(f"{len(named)} guests are named {wanted} ({numbers}): give the number of the one that you mean.")
 
