@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from typing import cast
 
 from lab.control import shell_command
 from lab.errors import Die
@@ -61,7 +62,8 @@ def apt_get(cluster: Cluster, node: Node, words: list[str]) -> str:
 @shell_command("pvesh get")
 def pvesh_get(cluster: Cluster, node: Node, words: list[str]) -> str:
     """``pvesh get <path> [--name value …] --output-format json``: the API as root on this node, without the network."""
-    from lab.http.gateway import Gateway, Request
+    # The gateway knows all methods, and some of these register what is typed on a shell.
+    from lab.http.gateway import Answer, Gateway, Request
 
     if not words or len(words) % 2 == 0:
         raise Die("400 not enough arguments\npvesh get <api_path> [OPTIONS] [FORMAT_OPTIONS]")
@@ -73,8 +75,8 @@ def pvesh_get(cluster: Cluster, node: Node, words: list[str]) -> str:
     process = cluster.engine.spawn(Gateway(cluster).serve(request))
     while not process.triggered:
         cluster.engine.env.step()
-    answer = process.value
-    if answer.status != 200:
+    answer = cast(Answer, process.value)
+    if answer.status != 200 or answer.body is None:
         raise Die(answer.reason)
     return json.dumps(answer.body["data"]) + "\n"
 
@@ -111,6 +113,21 @@ def is_active(_cluster: Cluster, node: Node, words: list[str]) -> str:
     if "inactive" in states:
         raise Die(text.rstrip("\n"))
     return text
+
+
+@shell_command("ceph osd")
+def ceph_osd(cluster: Cluster, _node: Node, words: list[str]) -> str:
+    """``ceph osd set|unset <flag>``."""
+    ceph = cluster.file.get("ceph")
+    if ceph is None:
+        raise Die(
+            "Error initializing cluster client: ObjectNotFound('RADOS object not found (error calling conf_read_file)')"
+        )
+    if len(words) != 2 or words[0] not in {"set", "unset"}:
+        raise Die(f"no valid command found; osd {' '.join(words)}")
+    flags = set(ceph["flags"])
+    ceph["flags"] = sorted(flags | {words[1]} if words[0] == "set" else flags - {words[1]})
+    return f"{words[1]} is {words[0]}\n"
 
 
 @shell_command("systemctl reboot")
