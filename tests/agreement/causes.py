@@ -57,7 +57,7 @@ CAUSES: dict[str, str] = {
     "replica-removal": r"marked for removal",
     "ha-rule": r"negative affinity|cannot migrate resource",
     "ha-node-affinity": r"migrate service '\S+' to node '\S+' \(running\)|relocate service",
-    "ha-would-stop": r"stopping service",
+    "ha-would-stop": r"stopping service|from 'request_stop' to 'stopped'",
     "ha-error": r"in error state|is error on",
     "ha-recovering": r"is (?:fence|recovery) on",
     "ha-no-quorum": r"no quorum",

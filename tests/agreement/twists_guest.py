@@ -80,8 +80,13 @@ def arguments(world: World) -> str | None:
 
 
 def hookscript(world: World) -> str:
-    world.subject["hookscript"] = world.pick("local:snippets/hook.pl", "media:snippets/hook.pl")
-    return f"hookscript {world.subject['hookscript']}"
+    """A script on local storage may have a copy on the target, for another guest there."""
+    script = world.pick("local:snippets/hook.pl", "local:snippets/hook.pl", "media:snippets/hook.pl")
+    world.subject["hookscript"] = script
+    both = script.startswith("local:") and world.chance(0.5)
+    if both:
+        world.neighbour(world.target, hookscript=script)
+    return f"hookscript {script}{' on both nodes' if both else ''}"
 
 
 def stopped_first(world: World) -> str | None:

@@ -24,7 +24,7 @@ def resource(world: World) -> str | None:
     _managed(world)
     state = world.pick("started", "started", "stopped", "ignored", "disabled")
     world.subject["ha"] = {"state": state}
-    if state in ("stopped", "disabled"):
+    if state in ("stopped", "disabled") and (world.chance(0.7) or not world.running):
         world.subject["running"] = False
     return f"HA {state}"
 

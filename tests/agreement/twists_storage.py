@@ -66,6 +66,14 @@ def cloudinit(world: World) -> str | None:
     return f"cloud-init on {world.subject['cloudinit']}"
 
 
+def leftover_cloudinit(world: World) -> str | None:
+    """The target has a volume of the name that the cloud-init drive has."""
+    if not world.is_vm:
+        return None
+    world.subject["cloudinit"] = "tank"
+    return leftover_copy(world)
+
+
 def efi(world: World) -> str | None:
     if not world.is_vm:
         return None
@@ -230,7 +238,7 @@ def _name(world: World) -> str:
 
 
 TWISTS = [
-    not_on_target, disabled, not_active, not_active, content, little_space, little_space, thick, iso, iso, cloudinit,
+    not_on_target, disabled, not_active, not_active, content, little_space, little_space, thick, iso, iso, cloudinit, leftover_cloudinit,
     efi, tpm, unused, snapshots, snapshots, qcow2, linked_clone, template, without_local_disks, mapped, mapped, mapped,
     physical_disk, bind_mount, bind_mount, shared_directory, no_replicate_flag, leftover_copy,
 ]  # fmt: skip

@@ -105,7 +105,7 @@ def _fits(move: MoveFacts, volume: Travel, source: Storage, target: Storage) -> 
     if source.type != target.type and form not in _FORMATS.get(target.type, _RAW):
         return False
     if form in ("qcow2", "vmdk"):
-        return (source.type in _FILES and target.type in _FILES) or source.type == target.type == "btrfs"
+        return target.type in _FILES or source.type == target.type == "btrfs"
     if held:
         return source.type == target.type == "btrfs"
     return form != "subvol" or target.type in _FILES or target.type == "btrfs"

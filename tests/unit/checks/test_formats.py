@@ -79,6 +79,9 @@ FIXTURES = [
         ("dir", "nfs", "qcow2", True),
         ("dir", "btrfs", "qcow2", False),
         ("btrfs", "dir", "raw", True),
+        ("btrfs", "dir", "qcow2", True),
+        ("btrfs", "btrfs", "qcow2", True),
+        ("btrfs", "thin", "qcow2", False),
     ],
 )
 def test_what_a_stopped_vm_can_be_copied_between(source: str, target: str, form: str, fits: bool) -> None:
