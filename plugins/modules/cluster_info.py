@@ -152,7 +152,7 @@ name:
   returned: when V(cluster) is in O(subset)
   type: str
   sample: production
-quorate: {description: A majority of nodes is there., returned: when V(cluster) is in O(subset), type: bool, sample: true}
+quorate: {description: A majority is there., returned: when V(cluster) is in O(subset), type: bool, sample: true}
 local: {description: The node that answered., returned: when V(cluster) is in O(subset), type: str, sample: pve1}
 version: {description: On that node., returned: when V(cluster) is in O(subset), type: str, sample: "9.2.11"}
 collected_at: {description: Unix time there., returned: when V(cluster) is in O(subset), type: int, sample: 1795413602}
