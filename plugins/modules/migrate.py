@@ -108,6 +108,8 @@ options:
   preflight:
     description:
       - V(enforce) does not start a move that a finding blocks, V(warn) only reports findings, V(skip) does not look.
+      - It looks at what few requests tell, such as nodes, memory and CPUs, HA, devices and disks. Processors, networks
+        and versions take a snapshot, which M(pve.mobility.preflight) judges.
     type: str
     choices: [enforce, warn, skip]
     default: enforce
