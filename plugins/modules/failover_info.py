@@ -204,7 +204,7 @@ guests:
       type: int
       sample: 300
     ha:
-      description: What the HA manager may do; RV(guests[].ha.nodes) none stands for any node.
+      description: What the HA manager may do. C(nodes) none stands for any node.
       type: dict
       sample: {"managed": true, "nodes": ["pve1", "pve2"], "ok": true}
     backup:

@@ -179,8 +179,9 @@ jobs:
       type: float
       sample: 4.2
     trend:
-      description: Whether runs take longer and longer, V(growing), V(steady) or V(shrinking); with O(previous), after
-      six runs.
+      description:
+        - Whether runs take longer and longer, V(growing), V(steady) or V(shrinking); with O(previous), after
+          six runs.
       type: str
       sample: steady
     queue_s:
@@ -196,8 +197,9 @@ jobs:
       type: int
       sample: 212
     at_risk_worst_s:
-      description: Seconds of work that can be lost at worst; none when that has no limit, because the job is off or its
-      target is.
+      description:
+        - Seconds of work that can be lost at worst; none when that has no limit, because the job is off or its
+          target is.
       type: float
       sample: 935.7
     delta_bytes:

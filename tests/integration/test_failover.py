@@ -12,7 +12,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.api.errors import Inv
 from ansible_collections.pve.mobility.plugins.module_utils.execution import failover_info, replication_info
 from tests.conformance.client import Lab
 from tests.integration.inprocess import LabSession, reading
-from tests.integration.test_replication_behaviour import control
+from tests.integration.replicas import control
 
 ZFS = {"storage": "tank", "size": "4G", "used": "1G"}
 CLUSTER: dict[str, Any] = {

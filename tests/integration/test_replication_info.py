@@ -14,7 +14,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.replication
 from ansible_collections.pve.mobility.plugins.module_utils.planning.freshness import Run, Trend, backoff, trend
 from tests.conformance.client import Lab
 from tests.integration.inprocess import LabClock, LabSession, reading
-from tests.integration.test_replication_behaviour import control
+from tests.integration.replicas import control
 
 DISK = {"storage": "tank", "size": "4G", "used": "1G", "write_rate": "100K"}
 GUESTS: dict[int, dict[str, Any]] = {

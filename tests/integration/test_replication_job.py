@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``replication_job`` as users meet it: playbooks against a cluster that is simulated here and genuine elsewhere.
 
-Every situation that it must master is in ``test_replication_behaviour.py``.
+Every situation that it must master is in ``test_replication_behaviour.py`` and ``test_replication_trouble.py``.
 """
 
 from __future__ import annotations
