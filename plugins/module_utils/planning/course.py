@@ -153,8 +153,8 @@ class Course:
         self.safe.add(node)
 
     def _note(self, node: str, placed: list[Placed]) -> None:
-        """Who leaves its home for the first time, and what that costs at least."""
-        fresh = [item.guest.vmid for item in placed if item.guest.vmid not in self.homes]
+        """Who has to leave its home, and what that costs at least; others that make room need not count."""
+        fresh = [item.guest.vmid for item in placed if item.guest.vmid not in self.homes and item.guest.node == node]
         self.least |= least_of(self.state, fresh, self.policy, self.clock)
         for item in placed:
             self.homes.setdefault(item.guest.vmid, item.guest.node)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest, Node
 from ansible_collections.pve.mobility.plugins.module_utils.model.state import ClusterState
@@ -26,7 +26,10 @@ EJECTIONS = 24
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A guest that goes to ``target``. ``along``: vmid of the guest that takes it along. ``others``: next best."""
+    """A guest that goes to ``target``. ``along``: vmid of the guest that takes it along. ``others``: next best.
+
+    :ivar after: vmids of guests that have to leave the target before.
+    """
 
     guest: Guest
     target: str
@@ -36,6 +39,7 @@ class Placed:
     along: int | None = None
     replica: bool = False
     others: tuple[str, ...] = ()
+    after: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ class Placing:
     open_nodes: tuple[Node, ...] = field(init=False)
     staying: frozenset[str] = field(init=False)
     """Nodes that HA may use while the source is in maintenance mode."""
+    freed: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Node → guests that leave it to make room; whoever is placed there afterwards waits for them."""
     replicas: dict[int, frozenset[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -98,14 +104,12 @@ class Placing:
 
     def _squeeze(self, unit: tuple[Guest, ...], hindrance: Why) -> Why | None:
         """Where there is no room: let others go elsewhere, and if that does not help, use the headroom."""
-        if self._make_room(unit):
+        if self._make_room(unit) or self._evict(unit):
             return None
         self.ledger.relaxed = True
-        found = self._settle(unit)
-        if found is not None and self._make_room(unit):
-            found = None
+        done = self._settle(unit) is None or self._make_room(unit) or self._evict(unit)
         self.ledger.relaxed = False
-        return hindrance if found is not None else None
+        return None if done else hindrance
 
     def _urgency(self, unit: tuple[Guest, ...]) -> tuple[int, int, int, int]:
         """Those with the fewest places to go first, then those that need the most memory."""
@@ -245,7 +249,8 @@ class Placing:
         found: list[Placed] = []
         memory, disks = 0, dict[str, int]()
         arriving = self.arriving.get(node.name, frozenset())
-        leader = next(guest.vmid for guest in unit if guest.node == self.source)
+        leaving = frozenset(self.freed.get(node.name, ()))
+        leader = next((guest.vmid for guest in unit if guest.node == self.source), unit[0].vmid)
         moving = [guest for guest in unit if guest.node != node.name]
         for guest in moving:
             if guest.node not in self.staying and guest.node != self.source:
@@ -257,7 +262,7 @@ class Placing:
             return None
         for guest in moving:
             together = arriving.union(other.vmid for other in moving if other is not guest)
-            facts = self.movers.move(guest, node, arriving=together)
+            facts = self.movers.move(guest, node, arriving=together, leaving=leaving)
             need = need_of(facts)
             for storage, size in need.disks.items():
                 disks[storage] = disks.get(storage, 0) + size
@@ -277,9 +282,7 @@ class Placing:
     def _take(self, found: list[Placed], others: tuple[str, ...]) -> None:
         for item in found:
             more = others if item.how is How.REQUEST else ()
-            self.placed[item.guest.vmid] = Placed(
-                item.guest, item.target, item.judged, item.need, item.how, item.along, item.replica, more
-            )
+            self.placed[item.guest.vmid] = replace(item, others=more, after=self.freed.get(item.target, ()))
             self.ledger.take(item.target, item.need)
             self.arriving[item.target] = self.arriving.get(item.target, frozenset()) | {item.guest.vmid}
 
@@ -308,5 +311,54 @@ class Placing:
                 self._take([old], old.others)
         return False
 
+    def _evict(self, unit: tuple[Guest, ...]) -> bool:
+        """Let a guest that lives on a target go elsewhere, so that this unit finds room: one move more."""
+        how, tried = self._how(unit), 0
+        for node in self.candidates(unit, how, Why(unit)):
+            need = sum(guest.maxmem for guest in unit if guest.running and guest.node != node.name)
+            lack = self.ledger.memory.get(node.name, 0) + need - self.ledger.limit(node.name)
+            for guest in sorted(self._residents(node.name, lack), key=lambda item: (item.maxmem, item.vmid)):
+                if tried >= EJECTIONS:
+                    return False
+                tried += 1
+                gone = self._elsewhere(guest, node.name)
+                if gone is None:
+                    continue
+                freed = self.freed.get(node.name, ())
+                self._take(gone, ())
+                self.ledger.give(node.name, Need(guest.maxmem))
+                self.freed[node.name] = (*freed, guest.vmid)
+                found = self._try(unit, node, how, Why(unit))
+                if found is not None:
+                    self._take(found, ())
+                    return True
+                self.freed[node.name] = freed
+                self.ledger.take(node.name, Need(guest.maxmem))
+                self._give(guest.vmid)
+        return False
+
+    def _residents(self, node: str, lack: int) -> Iterable[Guest]:
+        """Guests of a node of which one alone makes enough room."""
+        if lack <= 0:
+            return ()
+        return (
+            guest
+            for guest in self.state.guests_on(node)
+            if guest.running
+            and guest.maxmem >= lack
+            and guest.vmid not in self.placed
+            and len(self.affinity.unit(guest.vmid)) == 1
+        )
+
+    def _elsewhere(self, guest: Guest, node: str) -> list[Placed] | None:
+        """The best other place for a guest of another node than the one that is emptied."""
+        for target in self.candidates((guest,), How.REQUEST, Why((guest,))):
+            if target.name != node:
+                found = self._try((guest,), target, How.REQUEST, Why((guest,)))
+                if found is not None:
+                    return found
+        return None
+
     def _alone(self, item: Placed) -> bool:
-        return item.along is None and len(self.affinity.unit(item.guest.vmid)) == 1
+        unit = self.affinity.unit(item.guest.vmid)
+        return item.along is None and item.guest.node == self.source and len(unit) == 1

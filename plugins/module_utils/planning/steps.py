@@ -89,9 +89,8 @@ def timed(
     first: int,
     start: float,
     gate: Gate | None = None,
-    after: Mapping[int, tuple[int, ...]] | None = None,
 ) -> Timed:
-    """:param first: id of the first move. :param after: vmid → vmids that must have moved before, within this step."""
+    """:param first: id of the first move."""
     items = list(placed)
     estimates = {item.guest.vmid: estimate_move(item.judged.facts, clock.rates) for item in items}
     ordered = in_order(items, {vmid: found.bytes for vmid, found in estimates.items()})
@@ -110,7 +109,7 @@ def timed(
                 lead,
                 tail,
                 facts.managed,
-                tuple(other for other in (after or {}).get(vmid, ()) if other in known),
+                tuple(other for other in item.after if other in known),
                 item.along if item.along in known else None,
                 item.need,
             )
@@ -119,10 +118,7 @@ def timed(
     begun = [item for item in ordered if item.guest.vmid in slots]
     begun.sort(key=lambda item: slots[item.guest.vmid].start)
     ids = {item.guest.vmid: number for number, item in enumerate(begun, first)}
-    moves = tuple(
-        _move(item, slots[item.guest.vmid], ids, estimates[item.guest.vmid].bytes, step, (after or {}))
-        for item in begun
-    )
+    moves = tuple(_move(item, slots[item.guest.vmid], ids, estimates[item.guest.vmid].bytes, step) for item in begun)
     return Timed(
         moves,
         round(max((slot.end for slot in slots.values()), default=start), 3),
@@ -131,9 +127,7 @@ def timed(
     )
 
 
-def _move(
-    item: Placed, slot: Slot, ids: Mapping[int, int], size: int, step: int, after: Mapping[int, tuple[int, ...]]
-) -> Move:
+def _move(item: Placed, slot: Slot, ids: Mapping[int, int], size: int, step: int) -> Move:
     facts, guest = item.judged.facts, item.guest
     return Move(
         ids[guest.vmid],
@@ -147,7 +141,7 @@ def _move(
         size,
         round(round(slot.end, 3) - round(slot.start, 3), 3),
         round(slot.start, 3),
-        tuple(sorted(ids[vmid] for vmid in after.get(guest.vmid, ()) if vmid in ids)),
+        tuple(sorted(ids[vmid] for vmid in item.after if vmid in ids)),
         item.replica,
         item.replica and item.how is How.REQUEST,
         facts.managed,
