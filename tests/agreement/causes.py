@@ -54,6 +54,7 @@ CAUSES: dict[str, str] = {
     "local-media": r"local cdrom image|can't migrate local cdrom drive",
     "local-disk": r"without with-local-disks option",
     "replica-missing": r"not a replication target",
+    "replica-impossible": r"unable to replicate|missing replicate feature",
     "replica-removal": r"marked for removal",
     "ha-rule": r"negative affinity|cannot migrate resource",
     "ha-node-affinity": r"migrate service '\S+' to node '\S+' \(running\)|relocate service",

@@ -238,7 +238,7 @@ def _name(world: World) -> str:
 
 
 TWISTS = [
-    not_on_target, disabled, not_active, not_active, content, little_space, little_space, thick, iso, iso, cloudinit, leftover_cloudinit,
-    efi, tpm, unused, snapshots, snapshots, qcow2, linked_clone, template, without_local_disks, mapped, mapped, mapped,
-    physical_disk, bind_mount, bind_mount, shared_directory, no_replicate_flag, leftover_copy,
+    not_on_target, disabled, not_active, not_active, content, little_space, little_space, thick, iso, iso, cloudinit,
+    leftover_cloudinit, efi, tpm, unused, snapshots, snapshots, qcow2, linked_clone, template, without_local_disks,
+    mapped, mapped, mapped, physical_disk, bind_mount, bind_mount, shared_directory, no_replicate_flag, leftover_copy,
 ]  # fmt: skip

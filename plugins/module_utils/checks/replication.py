@@ -10,9 +10,11 @@ from typing import Any
 
 from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding, Kind, Severity
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest
+from ansible_collections.pve.mobility.plugins.module_utils.model.disk import Disk, DiskKind
 from ansible_collections.pve.mobility.plugins.module_utils.model.move import MoveFacts
 from ansible_collections.pve.mobility.plugins.module_utils.model.replication import ReplicationJob
 from ansible_collections.pve.mobility.plugins.module_utils.model.schedule import longest_gap
+from ansible_collections.pve.mobility.plugins.module_utils.model.state import ClusterState
 from ansible_collections.pve.mobility.plugins.module_utils.model.thresholds import Thresholds
 
 MISSING = Kind(
@@ -47,6 +49,16 @@ REMOVAL = Kind(
     "Proxmox VE refuses to move a VM there until the job is gone.",
     "wait until it is gone",
     "the job",
+    enforced=True,
+)
+CANNOT = Kind(
+    "replica-impossible",
+    Severity.BLOCK,
+    "The guest is replicated to the target, and has a disk that cannot be replicated.",
+    "The move begins with a run of the job, which fails as a whole: local volumes that are not on ZFS, and paths of the"
+    " node, have to be left out of replication.",
+    "set replicate=0 for the disk, move it to ZFS or shared storage, or remove the job",
+    "the job, key of the disk, what it lies on",
     enforced=True,
 )
 FAILING = Kind(
@@ -98,9 +110,39 @@ def target_is_replica(move: MoveFacts) -> Iterator[Finding]:
                 job=job.id,
             )
         else:
+            yield from _impossible(move, job)
             yield from health(move.guest, job, move.state.collected_at or 0, move.thresholds)
     if move.replication and not to_target:
         yield _elsewhere(move)
+
+
+def _impossible(move: MoveFacts, job: ReplicationJob) -> Iterator[Finding]:
+    for disk, where in unreplicable(move.state, move.guest.vmid):
+        yield CANNOT.found(
+            f"{disk.key} of {move.guest.label} lies on {where} and cannot be replicated, so the run of job {job.id}"
+            f" fails with which a move to {move.target.name} begins",
+            f"set replicate=0 for {disk.key}, move it to ZFS or shared storage, or remove the job",
+            guest=move.guest.vmid,
+            node=move.target.name,
+            storage=disk.storage,
+            job=job.id,
+            key=disk.key,
+            where=where,
+        )
+
+
+def unreplicable(state: ClusterState, vmid: int) -> Iterator[tuple[Disk, str]]:
+    """Disks for which a run fails, and what they lie on (pve-facts §6.1, §6.4)."""
+    config = state.config(vmid)
+    for disk in config.disks if config is not None else ():
+        if not disk.replicate or disk.kind in (DiskKind.CDROM, DiskKind.CLOUDINIT):
+            continue
+        if disk.kind in (DiskKind.DEVICE, DiskKind.BIND):
+            yield disk, disk.volid
+            continue
+        storage = state.storage(disk.storage) if disk.storage else None
+        if storage is not None and not storage.shared and storage.type != "zfspool":
+            yield disk, f"{storage.id} ({storage.type})"
 
 
 def _elsewhere(move: MoveFacts) -> Finding:

@@ -9,10 +9,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding, Kind, Severity
-from ansible_collections.pve.mobility.plugins.module_utils.checks.replication import health, interval, spell
+from ansible_collections.pve.mobility.plugins.module_utils.checks.replication import (
+    health,
+    interval,
+    spell,
+    unreplicable,
+)
 from ansible_collections.pve.mobility.plugins.module_utils.checks.scope import Scope
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest
-from ansible_collections.pve.mobility.plugins.module_utils.model.disk import Disk, DiskKind
 from ansible_collections.pve.mobility.plugins.module_utils.model.ha_config import allowed_nodes
 from ansible_collections.pve.mobility.plugins.module_utils.model.replication import ReplicationJob
 from ansible_collections.pve.mobility.plugins.module_utils.model.storage import Storage
@@ -69,10 +73,10 @@ POOL = Kind(
 UNSUPPORTED = Kind(
     "replica-unsupported",
     Severity.WARN,
-    "A replicated guest has a local volume that is not on ZFS.",
-    "The runs fail as a whole, unless the volume is left out of them.",
-    "move the volume to ZFS or shared storage, or set replicate=0 for it",
-    "key of the volume, type of the storage",
+    "A replicated guest has a disk that cannot be replicated: a local volume that is not on ZFS, or a path of its node.",
+    "The runs fail as a whole, unless the disk is left out of them.",
+    "move the disk to ZFS or shared storage, or set replicate=0 for it",
+    "key of the disk, what it lies on",
 )
 UNUSED = Kind(
     "replica-unused",
@@ -82,7 +86,6 @@ UNUSED = Kind(
     "replicate to a node that the rules allow, or allow this one; keep it if it is a copy for a disaster",
     "the job, nodes that are allowed",
 )
-_NEVER = frozenset({DiskKind.CDROM, DiskKind.CLOUDINIT, DiskKind.BIND, DiskKind.DEVICE})
 _FULL = 0.8
 """Part of the time that jobs of a node may take together."""
 
@@ -113,31 +116,23 @@ def _pace(scope: Scope, guest: Guest, job: ReplicationJob) -> Iterator[Finding]:
 
 
 def _volumes(scope: Scope, guest: Guest, job: ReplicationJob) -> Iterator[Finding]:
+    for disk, where in unreplicable(scope.state, guest.vmid):
+        yield UNSUPPORTED.found(
+            f"{disk.key} of {guest.label} lies on {where}, so replication job {job.id} fails as a whole",
+            f"move it to ZFS or shared storage, or set replicate=0 for {disk.key}",
+            guest=guest.vmid,
+            storage=disk.storage,
+            job=job.id,
+            key=disk.key,
+            where=where,
+        )
     config = scope.state.config(guest.vmid)
-    told: set[str] = set()
-    for disk in config.disks if config is not None else ():
-        storage = scope.state.storage(disk.storage) if disk.storage else None
-        if storage is None or storage.shared or not disk.replicate or disk.kind in _NEVER or storage.id in told:
-            continue
-        told.add(storage.id)
-        finding = _unfit(guest, job, disk, storage) or _absent(scope, guest, job, storage)
+    names = {disk.storage: None for disk in config.disks if disk.replicate} if config is not None else {}
+    for name in names:
+        storage = scope.state.storage(name) if name else None
+        finding = _absent(scope, guest, job, storage) if storage is not None and storage.type == "zfspool" else None
         if finding is not None:
             yield finding
-
-
-def _unfit(guest: Guest, job: ReplicationJob, disk: Disk, storage: Storage) -> Finding | None:
-    if storage.type == "zfspool":
-        return None
-    return UNSUPPORTED.found(
-        f"{disk.key} of {guest.label} lies on {storage.id} ({storage.type}), so replication job {job.id} fails as a"
-        " whole",
-        f"move it to ZFS or shared storage, or set replicate=0 for {disk.key}",
-        guest=guest.vmid,
-        storage=storage.id,
-        job=job.id,
-        key=disk.key,
-        type=storage.type,
-    )
 
 
 def _absent(scope: Scope, guest: Guest, job: ReplicationJob, storage: Storage) -> Finding | None:

@@ -154,10 +154,20 @@ def _blocking(state: ClusterState, guest: Guest) -> dict[str, Hindrance]:
         if not rule.active or rule.type != "resource-affinity" or rule.positive:
             continue
         for sid in rule.sids:
-            other = state.guest(int(sid.rpartition(":")[2])) if sid != guest.sid and sid[-1:].isdigit() else None
-            if other is not None:
-                found.setdefault(other.node, set()).add(sid)
+            node = _stays_on(state, sid) if sid != guest.sid else None
+            if node is not None:
+                found.setdefault(node, set()).add(sid)
     return {
         node: Hindrance(blocking=tuple((sid, "resource-affinity") for sid in sorted(sids)))
         for node, sids in found.items()
     }
+
+
+def _stays_on(state: ClusterState, sid: str) -> str | None:
+    """The node of a resource, unless it is about to leave; the HA manager only tells of nodes that are online to it."""
+    service = state.ha.services.get(sid) if state.ha is not None else None
+    if service is None or state.ha is None:
+        other = state.guest(int(sid.rpartition(":")[2])) if sid[-1:].isdigit() else None
+        return other.node if other is not None else None
+    leaves = service.target not in (None, service.node)
+    return service.node if not leaves and state.ha.node_state(service.node) == "online" else None

@@ -14,6 +14,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import
 from ansible_collections.pve.mobility.plugins.module_utils.checks.judge import judge_move
 from ansible_collections.pve.mobility.plugins.module_utils.checks.scope import Scope
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest
+from ansible_collections.pve.mobility.plugins.module_utils.model.foresee import foresee
 from ansible_collections.pve.mobility.plugins.module_utils.model.guest_config import guest_config
 from ansible_collections.pve.mobility.plugins.module_utils.model.ha import Service
 from ansible_collections.pve.mobility.plugins.module_utils.model.ha_config import HaResource, HaRule, allowed_nodes
@@ -158,6 +159,21 @@ def test_a_stopped_service_is_left_where_it_is_until_it_is_started(guest: Guest,
     found = [item for item in judge_move(ruled(home("pve1"), guest)) if item.id == "ha-node-affinity"]
     assert [item.severity for item in found] == [severity]
     assert found[0].message.endswith("as soon as it is started") is (severity is Severity.WARN)
+
+
+@pytest.mark.parametrize(("state", "target", "blocks"), [("online", None, True), ("maintenance", None, False),
+                                                        ("online", "pve3", False)])  # fmt: skip
+def test_a_resource_keeps_others_off_where_it_stays_and_as_long(state: str, target: str | None, blocks: bool) -> None:
+    """As the precondition of Proxmox VE tells it: of nodes that are online to HA, and not of what is about to leave."""
+    known = beside("pve2", False).state
+    services = {
+        "vm:104": Service("vm:104", "started", "pve1"),
+        "vm:105": Service("vm:105", "migrate" if target else "started", "pve2", target),
+    }
+    assert known.ha is not None
+    ha = replace(known.ha, services=services, nodes={"pve1": "online", "pve2": state, "pve3": "online"})
+    hindrances = foresee(replace(known, ha=ha), VM).hindrances
+    assert bool(hindrances["pve2"].blocking) is blocks
 
 
 def test_what_blocks_both_is_told_of_the_guest_alone() -> None:

@@ -51,6 +51,12 @@ def pools(*names: str) -> Scope:
     return replace(with_jobs(job()), zfs={"pve2": ZfsFacts(dict.fromkeys(names, "ONLINE"))})
 
 
+def with_disk(line: str) -> MoveFacts:
+    """To a replica, with another disk."""
+    known = {"replication_jobs": (job(),), **storage_in(THIN)}
+    return move(config={**ON_ZFS, "scsi1": line}, state=known)
+
+
 SAVED = {"backup_jobs": (BackupJob("all", everything=True),)}
 FIXTURES = [
     Fixture("replica-missing", lambda: to("pve3", job()), lambda: to("pve2", job())),
@@ -112,6 +118,17 @@ FIXTURES = [
         "replica-unsupported",
         lambda: with_jobs(job(), config={**ON_ZFS, "scsi1": "thin:vm-104-disk-1"}, **storage_in(THIN)),
         lambda: with_jobs(job(), config={**ON_ZFS, "scsi1": "thin:vm-104-disk-1,replicate=0"}, **storage_in(THIN)),
+    ),
+    Fixture(
+        "replica-unsupported",
+        lambda: with_jobs(job(), config={**ON_ZFS, "scsi1": "/dev/sdx,shared=1"}),
+        lambda: with_jobs(job(), config={**ON_ZFS, "scsi1": "/dev/sdx,shared=1,replicate=0"}),
+    ),
+    Fixture("replica-impossible", lambda: with_disk("thin:vm-104-disk-1"), lambda: with_disk("tank:vm-104-disk-1")),
+    Fixture(
+        "replica-impossible",
+        lambda: with_disk("/dev/sdx,shared=1"),
+        lambda: with_disk("/dev/sdx,shared=1,replicate=0"),
     ),
     Fixture(
         "replica-unused",
