@@ -17,7 +17,8 @@ CAUSES: dict[str, str] = {
     "source-offline": r"HTTP 595|no answer",
     # A container that is locked cannot be shut down for its move either.
     "guest-locked": r"(?:VM|CT) is locked|can't migrate running container without",
-    "task-running": r"(?:VM|CT) is locked|can't lock file",
+    # Nor can a VM be stopped for its move meanwhile.
+    "task-running": r"(?:VM|CT) is locked|can't lock file|can't migrate running VM without",
     "machine-too-new": r"is too old to run machine type",
     "target-too-old": r"is too old for preserving VirtIO-net MTU",
     "cpu-flags": r"host doesn't support requested feature",

@@ -16,20 +16,20 @@ MEMORY = Kind(
     Severity.BLOCK,
     "The running guest does not fit into the memory of the target beside those that are there or on their way.",
     "Proxmox VE starts the move all the same. It fails when the memory cannot be had, or it succeeds, and later the"
-    " kernel of the target kills a guest. Guests there count with what ballooning leaves them, or with what the"
-    " node uses now, if that is more.",
+    " kernel of the target kills a guest. Guests there count with what ballooning leaves them, or with what they"
+    " use now, if that is more.",
     "choose another target, or move something away from there first",
     "bytes that the guest needs, that are promised and used on the target, and that it has",
 )
 HEADROOM = Kind(
     "memory-headroom",
     Severity.WARN,
-    "With the guest, less of the target's memory stays free than the threshold asks for, if every guest there used all"
-    " that it may use.",
+    "With the guest, less of the target's memory stays free than the threshold asks for: if every guest there used all"
+    " that it may use, or with what the node uses now, caches of ZFS and Ceph included.",
     "Guests that grow make the node swap, or ballooning takes memory from them; and the node cannot take more guests"
     " when another one fails.",
     "choose another target, or set the threshold memory_headroom as you run your cluster",
-    "bytes that the guest needs, that are promised on the target, and that it has; the threshold in per cent",
+    "bytes that the guest needs, that are promised and used on the target, and that it has; the threshold in per cent",
 )
 TOO_BIG = Kind(
     "memory-too-big",
@@ -82,36 +82,37 @@ def memory(move: MoveFacts) -> Iterator[Finding]:
     need, there = _need(move), _there(move)
     if not need.memory:
         return
-    # What the node uses beyond its guests stays, whoever comes and goes.
-    used = max(target.mem - move.state.load_on(target.name).used, 0) + there.used
-    limit = int(target.maxmem * (1 - move.thresholds.memory_headroom / 100))
-    if max(there.least, used) + need.memory > target.maxmem:
+    if max(there.least, there.used) + need.memory > target.maxmem:
         taken = (
             f"{_gib(there.least)} are promised"
-            if there.least >= used
-            else f"{_gib(used)} are in use{' or on their way' if move.arriving else ''}"
+            if there.least >= there.used
+            else f"guests use {_gib(there.used)}{', or are on their way' if move.arriving else ''},"
         )
         yield MEMORY.found(
             f"{guest.label} needs {_gib(need.memory)} on {target.name}, where {taken} of {_gib(target.maxmem)}",
             guest=guest.vmid,
             node=target.name,
-            promised=there.least,
             needs=need.memory,
-            used=used,
+            promised=there.least,
+            used=there.used,
             has=target.maxmem,
         )
-    elif there.memory + need.memory > limit:
-        share = (there.memory + need.memory) / target.maxmem * 100
+        return
+    # What the node uses beside its guests may be a cache that shrinks (ZFS), or not (Ceph): the API does not tell.
+    used = max(target.mem - move.state.load_on(target.name).used, 0) + there.used
+    if max(there.memory, used) + need.memory > target.maxmem * (1 - move.thresholds.memory_headroom / 100):
+        what = "promised" if there.memory >= used else "in use"
+        share = (max(there.memory, used) + need.memory) / target.maxmem * 100
         yield HEADROOM.found(
-            f"with {guest.label}, {share:.0f} % of the memory of {target.name} are promised, and"
+            f"with {guest.label}, {share:.0f} % of the memory of {target.name} are {what}, and"
             f" {move.thresholds.memory_headroom:g} % are to stay free",
             guest=guest.vmid,
             node=target.name,
-            promised=there.memory,
-            headroom=move.thresholds.memory_headroom,
             needs=need.memory,
+            promised=there.memory,
             used=used,
             has=target.maxmem,
+            headroom=move.thresholds.memory_headroom,
         )
 
 

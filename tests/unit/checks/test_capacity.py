@@ -52,7 +52,12 @@ FIXTURES = [
         lambda: beside(replace(BIG, maxmem=61 * GIB)),
         lambda: beside(replace(BIG, maxmem=61 * GIB), balloon=20 * GIB),
     ),
-    Fixture("memory", lambda: beside(used=61 * GIB), lambda: beside(used=60 * GIB)),
+    Fixture(
+        "memory",
+        lambda: beside(replace(BIG, maxmem=62 * GIB, mem=61 * GIB), balloon=GIB),
+        lambda: beside(replace(BIG, maxmem=62 * GIB, mem=60 * GIB), balloon=GIB),
+    ),
+    Fixture("memory-headroom", lambda: beside(used=54 * GIB), lambda: beside(used=53 * GIB)),
     Fixture("memory", lambda: beside(replace(BIG, maxmem=61 * GIB)), lambda: beside(BIG, guest=stopped(VM))),
     Fixture(
         "memory",
@@ -99,13 +104,13 @@ def test_ballooning_lets_a_guest_in_but_is_told() -> None:
 
 
 def test_what_the_node_itself_uses_counts_beside_its_guests() -> None:
-    """20 GiB of the 41 are those of a guest; the guest that leaves takes them along."""
-    facts = beside(BIG, used=41 * GIB, balloon=GIB)
-    assert "memory" not in ids(facts)
-    full = beside(BIG, used=61 * GIB, balloon=GIB)
-    (finding,) = (item for item in judged(full) if item.id == "memory")
-    assert finding.message == "104 billing-db needs 4 GiB on pve2, where 61 GiB are in use of 64 GiB"
-    assert "memory" not in ids(replace(full, leaving=frozenset({300})))
+    """Of the 56 GiB, 20 are those of a guest, which takes them along when it leaves; a cache is no reason to block."""
+    facts = beside(BIG, used=56 * GIB, balloon=GIB, thresholds=Thresholds(memory_headroom=6))
+    (finding,) = (item for item in judged(facts) if item.id in ("memory", "memory-headroom"))
+    assert finding.message == "with 104 billing-db, 100 % of the memory of pve2 are promised, and 6 % are to stay free"
+    (finding,) = (item for item in judged(beside(used=59 * GIB)) if item.id in ("memory", "memory-headroom"))
+    assert finding.message == "with 104 billing-db, 98 % of the memory of pve2 are in use, and 10 % are to stay free"
+    assert "memory-headroom" not in ids(replace(facts, leaving=frozenset({300})))
 
 
 def test_migrate_judges_by_the_list_of_guests_alone() -> None:
