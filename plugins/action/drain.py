@@ -43,8 +43,8 @@ class ActionModule(ActionBase):
         if self._task.async_val or self._task.check_mode or not watched or restores:
             result.update(call(arguments))
             if self._task.check_mode and not restores:
-                plan = result.get("plan") or (result.get("failure") or {}).get("plan") or {}
-                for text, colour in plan_lines(plan, arguments.get("step")):
+                told = result if "plan" in result else result.get("failure") or {}
+                for text, colour in plan_lines(told.get("plan") or {}, told.get("step")):
                     display.display(text, color=colour)
         else:
             result.update(follow(call, arguments, display))

@@ -43,7 +43,7 @@ options:
     elements: str
     default: []
   checks:
-    description: What is looked at. All of it by default.
+    description: What is looked at. All of it by default. An empty list just reads RV(time).
     type: list
     elements: str
     choices: [quorum, nodes, replication, backups, ceph]

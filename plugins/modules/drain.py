@@ -230,6 +230,11 @@ plan:
   returned: when it was made or shown
   type: dict
   sample: {"kind": "drain", "fingerprint": "f9c7c422d94a1320"}
+step:
+  description: Number of the step of the plan.
+  returned: when RV(plan) is
+  type: int
+  sample: 1
 journal:
   description: File of the journal.
   returned: success

@@ -105,7 +105,7 @@ def follow(call: Call, arguments: dict[str, Any], display: Display) -> dict[str,
     while not answer.get("failed") and "follow" in answer:
         if "plan" in answer:
             begun = answer
-            _show_plan(answer, arguments, display)
+            _show_plan(answer, display)
         _show(answer, said, ended, display)
         line = total_line(answer["node"], answer["totals"])
         if line != summary:
@@ -114,15 +114,15 @@ def follow(call: Call, arguments: dict[str, Any], display: Display) -> dict[str,
         answer = call({**arguments, "wait": True, "follow": answer["follow"], "for_seconds": look})
     final = answer.get("failure") if answer.get("failed") else answer
     if "plan" in (final or {}) and final is not begun:
-        _show_plan(final or {}, arguments, display)
+        _show_plan(final or {}, display)
     _show(final or {}, said, ended, display)
     if answer is begun or answer.get("failed"):
         return answer
     return {**{key: begun[key] for key in ("plan", "diff") if key in begun}, **answer}
 
 
-def _show_plan(answer: Mapping[str, Any], arguments: Mapping[str, Any], display: Display) -> None:
-    for text, colour in plan_lines(answer["plan"], arguments.get("step")):
+def _show_plan(answer: Mapping[str, Any], display: Display) -> None:
+    for text, colour in plan_lines(answer["plan"], answer.get("step")):
         display.display(text, color=colour)
 
 

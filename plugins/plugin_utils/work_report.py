@@ -80,6 +80,17 @@ def of_nodes(title: str, nodes: Iterable[Mapping[str, Any]], left: Iterable[Mapp
     return report | {"answer": answer(report), "good": report["totals"]["done"] == len(rows)}
 
 
+def left_by(plan: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Nodes that a plan leaves alone, and those that it skips because a guest holds them."""
+    found = [{"node": item["node"], "why": item["why"]} for item in plan.get("left") or ()]
+    for step in plan.get("steps") or ():
+        if step.get("skipped"):
+            held = [item for item in plan["stays"] if item["step"] == step["number"] and item["fate"] == "holds"]
+            why = "; ".join(f"{item['guest']} {item['name']} cannot leave: {item['why']}" for item in held[:3])
+            found.append({"node": step["node"], "why": why or "a guest holds it"})
+    return found
+
+
 def _node(row: dict[str, Any]) -> dict[str, Any]:
     times = {key: float(value) for key, value in (row.get("times") or {}).items() if value}
     base = {"state": "open", "why": "", "before": "", "after": "", "rebooted": False}
@@ -118,6 +129,22 @@ def answer(report: Mapping[str, Any]) -> str:
         text += f", longest pause of a running VM {totals['downtime_ms']} ms"
     wrong = [f"{row['name']}: {row['why']}" for row in report["nodes"] if row["state"] == "failed" and row["why"]]
     return f"{text}. {' '.join(item.rstrip('.') + '.' for item in wrong)}".rstrip()
+
+
+def lines(report: Mapping[str, Any]) -> list[str]:
+    """For the terminal: the answer, then a line a node."""
+    found = [f"{report['title']}: {report['answer']}"]
+    width = max((len(row["name"]) for row in report["nodes"]), default=0)
+    for row in report["nodes"]:
+        version = f"{row['before']} → {row['after']}" if row["after"] else row["before"]
+        moved = sum(move["state"] == "moved" for move in row["moves"])
+        parts = [row["state"], version, "rebooted" if row["rebooted"] else "", count(moved, "move")]
+        parts += [f"{name} {duration(seconds)}" for name, seconds in row["times"].items()]
+        found.append(f"  {row['name']:{width}}  " + "  ".join(part for part in parts if part))
+    found += [f"  {item['node']:{width}}  left alone: {item['why']}" for item in report["left"]]
+    for title, rows in _rest(report):
+        found += [f"  {title}: {_label(row)} on {row['node']}: {row['why']}" for row in rows[:20]]
+    return found
 
 
 # ---------------------------------------------------------------- forms

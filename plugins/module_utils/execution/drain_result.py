@@ -27,6 +27,7 @@ def foretold(plan: Plan, step: Step, journal: Path) -> dict[str, Any]:
     return {
         "node": step.node,
         "plan": plan.as_dict(),
+        "step": step.number,
         "journal": str(journal),
         "resumed": False,
         "empty": not moves and not any(stay.fate is not Fate.STAYS for stay in stays),
@@ -47,6 +48,7 @@ def shown(book: Book) -> dict[str, Any]:
     moves = [entry.move for entry in book.entries.values()]
     return {
         "plan": book.plan.as_dict() if book.plan is not None else {},
+        "step": book.step,
         "diff": {
             "before": {move.label: move.source for move in moves},
             "after": {move.label: move.target for move in moves},

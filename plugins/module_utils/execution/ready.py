@@ -95,7 +95,7 @@ def from_options(options: Mapping[str, Any]) -> Wanted:
         options.get("kernel") or None,
         options.get("booted_after"),
         frozenset(options.get("without") or ()),
-        tuple(name for name in options.get("checks") or CHECKS if name not in accept),
+        tuple(name for name in (CHECKS if options.get("checks") is None else options["checks"]) if name not in accept),
         float(options.get("timeout") or 0),
     )
 
