@@ -58,7 +58,7 @@ def next_kernel(output: Any) -> str:
             below = line.lower()
         elif _KERNEL.match(line):
             known.append(line)
-            if below.startswith("pinned kernel") or below.startswith("kernel pinned on next-boot"):
+            if below.startswith(("pinned kernel", "kernel pinned on next-boot")):
                 # What is pinned for the next boot alone is listed last, and counts.
                 pinned = line
     return pinned or max(known, key=_parts, default="")

@@ -125,10 +125,19 @@ def play(
     *arguments: str,
     variables: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
+    inventory: Path | None = None,
 ) -> Outcome:
-    """Run a playbook on the controller against the lab, as an operator would."""
-    command = ["ansible-playbook", "-i", "localhost,", "-c", "local", str(playbook), *arguments]
-    command += ["-e", json.dumps({"ansible_python_interpreter": sys.executable, **stage(lab), **(variables or {})})]
+    """Run a playbook on the controller against the lab, as an operator would.
+
+    :param inventory: of :mod:`lab.node_hosts`, whose hosts have a Python of their own.
+    """
+    given = {**stage(lab), **(variables or {})}
+    if inventory is None:
+        command = ["ansible-playbook", "-i", "localhost,", "-c", "local", str(playbook), *arguments]
+        given = {"ansible_python_interpreter": sys.executable, **given}
+    else:
+        command = ["ansible-playbook", "-i", str(inventory), str(playbook), *arguments]
+    command += ["-e", json.dumps(given)]
     done = subprocess.run(
         command,
         capture_output=True,

@@ -1,0 +1,114 @@
+# SPDX-FileCopyrightText: 2026 pve.mobility contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rolling upgrade as an operator runs it: shown, stopped by a failure in a safe state, gone on with, reported."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.node_hosts import write
+from tests.integration.harness import Lab, Outcome, play, running_lab
+
+CLUSTER: dict[str, Any] = {
+    "name": "rolling",
+    "node_defaults": {"release": "9.1", "upgrade": "9.2", "memory": "32G", "link_speed": "10Gbit", "boot": "20s"},
+    "nodes": {"pve1": {"pci": ["0000:41:00.0"]}, "pve2": {}, "pve3": {"release": "9.2"}},
+    "storages": {"shared": {"type": "rbd", "pool": "vms", "content": "images,rootdir", "size": "4T"}},
+    "ceph": {},
+    "guests": {
+        100: {"node": "pve1", "name": "web", "memory": "2G", "disk": "shared:8G", "ha": True},
+        101: {"node": "pve1", "name": "rests", "memory": "2G", "disk": "shared:8G", "running": False},
+        120: {"node": "pve1", "name": "gpu", "memory": "2G", "disk": "shared:8G", "hostpci0": "0000:41:00.0"},
+        110: {"node": "pve2", "name": "app", "memory": "2G", "disk": "shared:8G"},
+        200: {"node": "pve2", "type": "ct", "name": "dns", "memory": "512M", "disk": "shared:4G"},
+    },
+    "ha": {"settled": True},
+}
+RUNS = {100, 110, 120, 200}
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with running_lab(CLUSTER, speed=60.0) as lab:
+        yield lab
+
+
+def upgrade(lab: Lab, folder: Path, *arguments: str, **variables: Any) -> Outcome:
+    inventory = write(folder / "hosts", lab.info["control"], lab.info["nodes"])
+    given = {
+        "auto": True,
+        "pinned": "stop",
+        "rolling_upgrade_folder": str(folder / "state"),
+        "report": [str(folder / "report.html"), str(folder / "report.json"), str(folder / "report.md")],
+        "rolling_upgrade_order": ["pve1"],
+        **variables,
+    }
+    return play("pve.mobility.rolling_upgrade", lab, *arguments, variables=given, inventory=inventory)
+
+
+def guests(lab: Lab) -> dict[int, dict[str, Any]]:
+    return {row["vmid"]: row for row in lab.api("/cluster/resources?type=vm")}
+
+
+def tasks(lab: Lab, node: str) -> list[str]:
+    return [row["type"] for row in lab.api(f"/nodes/{node}/tasks?limit=500&source=all")]
+
+
+def versions(lab: Lab) -> dict[str, str]:
+    return {name: lab.api(f"/nodes/{name}/version")["version"] for name in CLUSTER["nodes"]}
+
+
+def test_shown_stopped_gone_on_with_and_reported(lab: Lab, tmp_path: Path) -> None:
+    lab.control("DELETE", "/requests")
+    shown = upgrade(lab, tmp_path, "--check")
+    assert shown.code == 0, shown.text
+    assert "Rolling upgrade of 2 nodes from 9.1.4" in shown
+    assert "120 gpu  will be shut down meanwhile" in shown
+    assert lab.writes() == [], "check mode sends no write"
+    assert {path.name for path in tmp_path.iterdir()} == {"hosts"}, "and writes no file"
+
+    broken = {"shell": "apt-get .*-y .*full-upgrade", "node": "pve2", "effect": {"fail": "E: dpkg was interrupted"}}
+    lab.control("POST", "/fault", {**broken, "count": 1})
+    first = upgrade(lab, tmp_path)
+    assert first.code != 0
+    assert "pve2: " in first
+    assert "It is in service again." in first
+    assert "run this again to go on with it" in first
+    assert versions(lab)["pve1"] == "9.2.11"
+    assert lab.api("/nodes/pve1/status")["current-kernel"]["release"] == "7.0.2-1-pve"
+    assert versions(lab)["pve2"] == "9.1.4"
+    assert lab.api("/nodes/pve2/status")["uptime"] > 86400, "it was not restarted"
+    status = lab.api("/cluster/ha/status/manager_status")["manager_status"]["node_status"]
+    assert set(status.values()) == {"online"}, "no node is left in maintenance mode"
+    assert lab.api("/cluster/ceph/flags/noout") == 0
+    told = json.loads((tmp_path / "report.json").read_text())
+    assert [(row["name"], row["state"]) for row in told["nodes"]] == [("pve1", "done"), ("pve2", "failed")]
+
+    second = upgrade(lab, tmp_path)
+    assert second.code == 0, second.text
+    assert "An upgrade of this cluster has not ended: going on with pve2." in second
+    assert set(versions(lab).values()) == {"9.2.11"}
+    now = guests(lab)
+    assert {vmid for vmid, row in now.items() if row["status"] == "running"} == RUNS
+    assert (now[101]["node"], now[120]["node"]) == ("pve1", "pve1")
+    for node in CLUSTER["nodes"]:
+        assert "stopall" not in tasks(lab, node), "no node was restarted with a guest on it"
+    told = json.loads((tmp_path / "report.json").read_text())
+    assert told["good"] is True
+    assert told["answer"].startswith("2 of 2 nodes done in ")
+    assert told["left"] == [{"node": "pve3", "why": "nothing waits to be installed, and its newest kernel runs"}]
+    assert told["totals"]["rebooted"] == 2
+    by_node = {row["name"]: row for row in told["nodes"]}
+    assert (by_node["pve1"]["before"], by_node["pve1"]["after"]) == ("9.1.4", "9.2.11")
+    assert [row["vmid"] for row in by_node["pve1"]["stopped"]] == [120]
+    assert by_node["pve1"]["times"].keys() >= {"drain", "upgrade", "reboot"}
+    page = (tmp_path / "report.html").read_text()
+    assert "100 web" in page
+    assert "<script src" not in page
+    assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert "| 100 web | pve1 → " in (tmp_path / "report.md").read_text()
