@@ -29,6 +29,7 @@ CLUSTER: dict[str, Any] = {
     },
     "ha": {"settled": True},
 }
+QUICK = {"ANSIBLE_PIPELINING": "1"}
 RUNS = {100, 110, 120, 200}
 
 
@@ -48,7 +49,9 @@ def upgrade(lab: Lab, folder: Path, *arguments: str, **variables: Any) -> Outcom
         "rolling_upgrade_order": ["pve1"],
         **variables,
     }
-    return play("pve.mobility.rolling_upgrade", lab, *arguments, variables=given, inventory=inventory)
+    return play(
+        "pve.mobility.rolling_upgrade", lab, *arguments, variables=given, inventory=inventory, environment=QUICK
+    )
 
 
 def guests(lab: Lab) -> dict[int, dict[str, Any]]:
@@ -106,6 +109,8 @@ def test_shown_stopped_gone_on_with_and_reported(lab: Lab, tmp_path: Path) -> No
     by_node = {row["name"]: row for row in told["nodes"]}
     assert (by_node["pve1"]["before"], by_node["pve1"]["after"]) == ("9.1.4", "9.2.11")
     assert [row["vmid"] for row in by_node["pve1"]["stopped"]] == [120]
+    state = json.loads((tmp_path / "state/rolling/rolling-upgrade.json").read_text())
+    assert (state["finished"], sorted(state["done"])) == (True, [1, 2])
     assert by_node["pve1"]["times"].keys() >= {"drain", "upgrade", "reboot"}
     page = (tmp_path / "report.html").read_text()
     assert "100 web" in page
