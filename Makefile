@@ -16,7 +16,7 @@ ENTER = @PYTHON='$(PYTHON)' sh tools/enter.sh
 .PHONY: help demo lab bench test oldest lint unit zfs sanity molecule docs package format pins clean
 
 help:  ## say what there is
-	@echo "make demo      evacuate a node of a simulated cluster, before your eyes"
+	@echo "make demo      upgrade a simulated cluster of five nodes, before your eyes"
 	@echo "make lab       serve a simulated cluster   CLUSTER=$(CLUSTER) PORT=$(PORT) SPEED=$(SPEED)"
 	@echo "make test      every check and test there is"
 	@echo "make oldest    the tests of modules, under Python 3.11 and ansible-core 2.19"

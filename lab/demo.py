@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python -m lab.demo``: evacuate a node of a simulated cluster, before your eyes.
+"""``python -m lab.demo``: upgrade a simulated cluster of five nodes, before your eyes.
 
-Starts the lab, runs the playbook that operators run, runs it once more to show that nothing is left to do, and says
-how to point it at a genuine cluster.
+Starts the lab, shows the plan as operators see it with ``--check``, runs the playbook that they run, and ends with the
+report.
 """
 
 from __future__ import annotations
@@ -15,39 +15,50 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
-CLUSTER = Path(__file__).parent / "clusters" / "three-nodes.yml"
-SPEED = 8.0
+from lab.node_hosts import write
+
+CLUSTER = Path(__file__).parent / "clusters" / "five-nodes.yml"
+PAGES = Path(__file__).parents[1] / "build" / "demo"
+SPEED = 40.0
 """Virtual seconds per second: minutes of migration pass in seconds, and each progress line can still be read."""
 
 INTRODUCTION = """\
-A cluster of three nodes, simulated: it speaks the Proxmox VE API, and time runs {speed:.0f} times as fast.
-Now pve1 is evacuated, as before maintenance: virtual machines move while they run, containers restart on their new
-node, guests under HA go by way of the HA manager.
+A cluster of five nodes, simulated: it speaks the Proxmox VE API, and time runs {speed:.0f} times as fast.
+All of them wait for an upgrade from 9.1 to 9.2. There are virtual machines and containers, half of them under HA, some
+replicated, one with a card passed through; pve4 has no guest under HA, and pve3 refuses some guests at first.
+
+Now the plan is made and carried out. This is what an operator types:
+
+  ansible-playbook -i nodes.yml pve.mobility.rolling_upgrade -e pinned=stop -e plan_report=… -e report=…
 """
-AGAIN = """
-The same playbook once more: nothing is left to do.
+PAGES_ARE = """
+The plan as a page:    {folder}/plan.html
+The report as a page:  {folder}/report.html   (and report.md, report.json)
 """
 YOURS = """
-To do the same with a cluster of yours, give it an API token and run the same playbook:
+To see what it would do to a cluster of yours, give it an API token and the nodes as an inventory, and leave the rest to
+--check, which writes nothing:
 
   export PROXMOX_HOST=pve1.example.com,pve2.example.com PROXMOX_USER=automation@pve \\
          PROXMOX_TOKEN_ID=mobility PROXMOX_TOKEN_SECRET=… PROXMOX_CA_PATH=/path/to/pve-root-ca.pem
-  ansible-playbook pve.mobility.evacuate_node -e node=pve1 -e targets=pve2,pve3 --check
-  ansible-playbook pve.mobility.evacuate_node -e node=pve1 -e targets=pve2,pve3
+  ansible-playbook -i nodes.yml pve.mobility.rolling_upgrade --check
 """
 
 
 def main() -> int:
     arguments = argparse.ArgumentParser(prog="python -m lab.demo", description=__doc__)
     arguments.add_argument("--speed", type=float, default=SPEED, help="virtual seconds per second")
-    speed = arguments.parse_args().speed
+    arguments.add_argument("--pages", type=Path, default=PAGES, help="folder for the plan and the report")
+    options = arguments.parse_args()
     if shutil.which("ansible-playbook") is None:
         print("ansible-playbook is not to be found: use `make demo`, which installs it.", file=sys.stderr)
         return 2
     lab = subprocess.Popen(
-        [sys.executable, "-m", "lab", "--cluster", str(CLUSTER), "--port", "0", "--speed", str(speed)],
+        [sys.executable, "-m", "lab", "--cluster", str(CLUSTER), "--port", "0", "--speed", str(options.speed)],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -56,13 +67,12 @@ def main() -> int:
         line = lab.stdout.readline()
         if not line:
             return 1
-        print(INTRODUCTION.format(speed=speed), flush=True)
-        first = _evacuate(json.loads(line), speed)
-        if first == 0:
-            print(AGAIN, flush=True)
-            first = _evacuate(json.loads(line), speed)
-        print(YOURS if first == 0 else "\nThe demo failed; the lines above say where and why.", flush=True)
-        return first
+        print(INTRODUCTION.format(speed=options.speed), flush=True)
+        with tempfile.TemporaryDirectory(prefix="demo-") as scratch:
+            code = _upgrade(json.loads(line), options.speed, Path(scratch), options.pages)
+        shown = PAGES_ARE.format(folder=options.pages) + YOURS
+        print(shown if code == 0 else "\nThe demo failed; the lines above say where and why.", flush=True)
+        return code
     except KeyboardInterrupt:
         return 130
     finally:
@@ -70,24 +80,31 @@ def main() -> int:
         lab.wait()
 
 
-def _evacuate(info: dict[str, object], speed: float) -> int:
-    hosts = info["hosts"]
-    assert isinstance(hosts, list)
+def _upgrade(info: dict[str, Any], speed: float, scratch: Path, pages: Path) -> int:
+    """:param scratch: for the state and the inventory. :param pages: for what is worth looking at."""
+    pages.mkdir(parents=True, exist_ok=True)
     user, _mark, token = str(info["token_id"]).partition("!")
     environment = {
         **os.environ,
-        "PROXMOX_HOST": ",".join(hosts),
+        "PROXMOX_HOST": ",".join(info["hosts"]),
         "PROXMOX_USER": user,
         "PROXMOX_TOKEN_ID": token,
         "PROXMOX_TOKEN_SECRET": str(info["token_secret"]),
         "PROXMOX_CA_PATH": str(info["ca"]),
         "PVE_MOBILITY_SPEED": str(speed),
-        "ANSIBLE_LOCALHOST_WARNING": "false",
-        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+        "XDG_STATE_HOME": str(scratch),
+        "ANSIBLE_PIPELINING": "1",
         "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "false",
+        "ANSIBLE_DISPLAY_OK_HOSTS": "false",
     }
-    variables = {"node": "pve1", "targets": ["pve2", "pve3"], "ansible_python_interpreter": sys.executable}
-    command = ["ansible-playbook", "pve.mobility.evacuate_node", "-e", json.dumps(variables)]
+    variables = {
+        "auto": True,
+        "pinned": "stop",
+        "plan_report": str(pages / "plan.html"),
+        "report": [str(pages / f"report.{suffix}") for suffix in ("html", "md", "json")],
+    }
+    inventory = write(scratch / "hosts", info["control"], info["nodes"])
+    command = ["ansible-playbook", "-i", str(inventory), "pve.mobility.rolling_upgrade", "-e", json.dumps(variables)]
     return subprocess.run(command, env=environment, check=False).returncode
 
 

@@ -58,7 +58,7 @@ def _write(path: Path, state: dict[str, Any]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with fresh.open("w", encoding="utf-8") as file:
-            json.dump(state, file, indent=2, sort_keys=True, ensure_ascii=False)
+            json.dump(state, file, indent=2, ensure_ascii=False)
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())

@@ -300,6 +300,18 @@ started:
   type: list
   elements: dict
   sample: []
+misses:
+  description: Moves that did not work; their guests were tried elsewhere.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    vmid: {description: Number of the guest., type: int, sample: 104}
+    name: {description: Its name., type: str, sample: billing-db}
+    source: {description: Where it was., type: str, sample: pve1}
+    target: {description: Where it was to go., type: str, sample: pve3}
+    why: {description: Why it did not., type: str, sample: the bridge vmbr7 is missing}
+  sample: []
 maintenance:
   description: Numbers of guests that leave when the node enters maintenance mode.
   returned: success

@@ -127,6 +127,12 @@ def _show_plan(answer: Mapping[str, Any], display: Display) -> None:
 
 
 def _show(answer: Mapping[str, Any], said: dict[int, str], ended: set[tuple[int, str]], display: Display) -> None:
+    for row in answer.get("misses") or ():
+        key = (row["vmid"], row["target"])
+        if key not in ended:
+            ended.add(key)
+            label = f"{row['vmid']} {row['name']}".rstrip()
+            display.display(f"  {label}  {row['source']} → {row['target']}  did not work: {row['why']}", color="yellow")
     for row in answer.get("moves") or ():
         key = (row["vmid"], row["state"])
         if key in ended or row["state"] not in ("moved", "failed", "there"):

@@ -17,6 +17,8 @@ from ansible_collections.pve.mobility.plugins.plugin_utils.drain_show import cou
 from ansible_collections.pve.mobility.plugins.plugin_utils.page import render
 from ansible_collections.pve.mobility.plugins.plugin_utils.progress import duration, size
 
+_ORDER = ("drain", "upgrade", "reboot", "checks", "home")
+"""Of what is done to a node."""
 MADE = {"moved", "there", "maintenance"}
 
 
@@ -46,7 +48,7 @@ def of_drain(result: Mapping[str, Any]) -> dict[str, Any]:
         "state": "done" if result.get("empty") else "failed",
         "why": "" if result.get("empty") else "it is not empty",
         "times": {"drain": result.get("duration_s") or 0.0},
-        **{key: result.get(key) or [] for key in ("moves", "left", "stopped")},
+        **{key: result.get(key) or [] for key in ("moves", "left", "stopped", "misses")},
     }
     return of_nodes(f"Drain of {result['node']}", [node])
 
@@ -92,9 +94,12 @@ def left_by(plan: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _node(row: dict[str, Any]) -> dict[str, Any]:
-    times = {key: float(value) for key, value in (row.get("times") or {}).items() if value}
+    given = row.get("times") or {}
+    times = {key: float(given[key]) for key in (*_ORDER, *(set(given) - set(_ORDER))) if given.get(key)}
     base = {"state": "open", "why": "", "before": "", "after": "", "rebooted": False}
-    lists: dict[str, list[Any]] = {key: list(row.get(key) or ()) for key in ("moves", "left", "stopped", "home")}
+    lists: dict[str, list[Any]] = {
+        key: list(row.get(key) or ()) for key in ("moves", "left", "stopped", "home", "misses")
+    }
     for move in (*lists["moves"], *lists["home"]):
         move.setdefault("msg", "")
     return {**base, **row, **lists, "times": times, "seconds": sum(times.values())}
@@ -193,7 +198,13 @@ def _rest(report: Mapping[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
         for row in report["nodes"]
         for item in row["stopped"]
     ]
-    kinds = (("Failed", failed), ("Stayed", stayed), ("Shut down", stopped))
+    missed = [
+        {**item, "node": row["name"], "why": f"the move to {item['target']} did not work: {item['why']}"}
+        for row in report["nodes"]
+        for item in row["misses"]
+        if item["vmid"] not in {other["vmid"] for other in failed}
+    ]
+    kinds = (("Failed", failed), ("Tried elsewhere", missed), ("Stayed", stayed), ("Shut down", stopped))
     return [(title, rows) for title, rows in kinds if rows]
 
 

@@ -98,6 +98,7 @@ def test_the_next_best_target_is_tried(journal: Path) -> None:
     row = next(item for item in result["moves"] if item["vmid"] == 104)
     assert (row["state"], row["attempts"]) == ("moved", 2)
     assert row["target"] != row["planned"]
+    assert [(item["vmid"], item["target"]) for item in result["misses"]] == [(104, row["planned"])]
     assert result["empty"] is True
 
 

@@ -96,6 +96,7 @@ def finished(book: Book, view: View, stops: Stops, seconds: float) -> dict[str, 
         "moves": rows,
         "left": left,
         "stopped": stopped,
+        "misses": misses(book),
         "maintenance": [entry.move.guest for entry in book.entries.values() if entry.stage == MAINTENANCE],
         "warnings": [text for row in rows for text in row.get("warnings", ())],
         "duration_s": round(seconds, 1),
@@ -199,6 +200,7 @@ def going(book: Book, work: Work, seconds: float) -> dict[str, Any]:
         "empty": False,
         "moves": [_row(entry) for entry in (*done, *failed)],
         "progress": [_progress(book.entries[number], item) for number, item in work.followers.items()],
+        "misses": misses(book),
         "totals": {
             "guests": len(entries),
             "done": len(done),
@@ -212,6 +214,27 @@ def going(book: Book, work: Work, seconds: float) -> dict[str, Any]:
             "eta_s": _left_seconds(book, sent, total, seconds),
         },
     }
+
+
+def misses(book: Book) -> list[dict[str, Any]]:
+    """Moves that did not work, whose guests go elsewhere or have yet to."""
+    return [
+        {
+            "vmid": entry.move.guest,
+            "name": entry.move.name,
+            "source": entry.move.source,
+            "target": target,
+            "why": _cause(why),
+        }
+        for entry in book.entries.values()
+        for target, why in entry.failed.items()
+    ]
+
+
+def _cause(sentence: str) -> str:
+    """The cause alone, of the sentence about a move that failed."""
+    head, mark, rest = sentence.partition(" failed: ")
+    return (rest if mark and head.startswith("The move of ") else sentence).partition(" (last lines of ")[0].rstrip(".")
 
 
 def _left_seconds(book: Book, sent: int, total: int, seconds: float) -> float | None:
