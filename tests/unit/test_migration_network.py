@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.pve.mobility.plugins.module_utils.model.network import Interface
 from ansible_collections.pve.mobility.plugins.module_utils.checks.migration_network import NodeNetwork, Proof, prove
+from ansible_collections.pve.mobility.plugins.module_utils.model.network import Interface
 
 NETWORK = "10.10.0.0/24"
 

@@ -16,6 +16,7 @@ from typing import Any
 from ansible_collections.pve.mobility.plugins.module_utils.api.errors import Invalid, PermissionDenied
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
 from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Severity
+from ansible_collections.pve.mobility.plugins.module_utils.checks.migration_network import Proof, prove
 from ansible_collections.pve.mobility.plugins.module_utils.execution.collect_history import HistoryReading
 from ansible_collections.pve.mobility.plugins.module_utils.execution.locate import read_resources
 from ansible_collections.pve.mobility.plugins.module_utils.execution.network_proof import node_networks
@@ -24,7 +25,6 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.reader impo
 from ansible_collections.pve.mobility.plugins.module_utils.model.datacenter import BadWish, check_network
 from ansible_collections.pve.mobility.plugins.module_utils.model.history import ObservedMove, summary
 from ansible_collections.pve.mobility.plugins.module_utils.model.options import ClusterOptions, cluster_options
-from ansible_collections.pve.mobility.plugins.module_utils.checks.migration_network import Proof, prove
 
 
 def run(session: Session, networks: Sequence[str], recent: int = 10) -> dict[str, Any]:
