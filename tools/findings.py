@@ -23,9 +23,9 @@ _HEAD = """\
 Findings
 ========
 
-What ``preflight`` and ``migrate`` can find. Each finding has an id, by which playbooks accept it, a severity, a message,
-a remedy, and the values that it rests on. *Proxmox VE: refuses* says that such a move is refused, or fails, without this
-collection too; all else Proxmox VE would let happen.
+What ``preflight`` and ``migrate`` can find. Each finding has an id, by which playbooks accept it, a severity, a
+message, a remedy, and the values that it rests on. *Proxmox VE: refuses* says that such a move is refused, or fails,
+without this collection too; all else Proxmox VE would let happen.
 """
 
 
@@ -64,7 +64,8 @@ def _entry(kind: Any) -> list[str]:
 
 
 def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+    escaped = text.replace("*", r"\*")
+    return f"{escaped[:1].upper()}{escaped[1:].rstrip('.')}."
 
 
 def main() -> int:

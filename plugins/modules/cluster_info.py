@@ -153,7 +153,6 @@ name:
   type: str
   sample: production
 quorate: {description: A majority is there., returned: when V(cluster) is in O(subset), type: bool, sample: true}
-local: {description: The node that answered., returned: when V(cluster) is in O(subset), type: str, sample: pve1}
 version: {description: On that node., returned: when V(cluster) is in O(subset), type: str, sample: "9.2.11"}
 collected_at: {description: Unix time there., returned: when V(cluster) is in O(subset), type: int, sample: 1795413602}
 node_facts:
@@ -166,8 +165,7 @@ node_facts:
     online: {description: Whether it answers., type: bool, sample: true}
     address: {description: Its address in the cluster network., type: str, sample: "10.0.0.11"}
     release: {description: Release., type: str, sample: "9.2"}
-    local: {description: The node that answered., returned: when V(cluster) is in O(subset), type: str, sample: pve1}
-version: {description: Version of pve-manager., type: str, sample: "9.2.11"}
+    version: {description: Version of pve-manager., type: str, sample: "9.2.11"}
     kernel: {description: Running kernel., type: str, sample: "7.0.2-1-pve"}
     cpu:
       description: Its processor (vendor, model, flags, sockets, cores, threads, mhz).

@@ -130,7 +130,18 @@ failure:
   description: Facts about a failure, with all that a success would have returned.
   returned: failure
   type: dict
-  sample: {"kind": "blocked", "ready": false}
+  contains:
+    kind:
+      description:
+        - V(permission), V(not_found), V(locked), V(no_quorum), V(node_unreachable), V(task_failed), V(blocked),
+          V(timeout), V(conflict), V(invalid) or V(unsupported).
+      type: str
+      sample: blocked
+    problems:
+      description: What is not as it should be, as in RV(problems).
+      type: list
+      elements: dict
+      sample: [{check: quorum, message: the cluster has no quorum, remedy: bring back a node}]
 """
 
 from typing import Any

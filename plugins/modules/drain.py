@@ -360,7 +360,13 @@ failure:
   description: Facts about a failure, with all that a success would have returned.
   returned: failure
   type: dict
-  sample: {"kind": "task_failed", "empty": false}
+  contains:
+    kind:
+      description:
+        - V(permission), V(not_found), V(locked), V(no_quorum), V(node_unreachable), V(task_failed), V(blocked),
+          V(timeout), V(conflict), V(invalid) or V(unsupported).
+      type: str
+      sample: task_failed
 """
 
 from typing import Any

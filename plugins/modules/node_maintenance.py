@@ -108,10 +108,22 @@ duration_s:
   type: float
   sample: 42.5
 failure:
-  description: Facts about a failure; RV(failure.kind) is V(timeout), V(conflict), V(not_found), V(no_quorum) …
+  description: Facts about a failure, to branch on.
   returned: failure
   type: dict
-  sample: {"kind": "timeout", "services": [{"sid": "vm:104", "state": "migrate", "target": "pve2"}]}
+  contains:
+    kind:
+      description:
+        - V(permission), V(not_found), V(locked), V(no_quorum), V(node_unreachable), V(task_failed), V(blocked),
+          V(timeout), V(conflict), V(invalid) or V(unsupported).
+      type: str
+      sample: timeout
+    services:
+      description: HA services that are still active on the node.
+      returned: when the time was over
+      type: list
+      elements: dict
+      sample: [{"sid": "vm:104", "state": "migrate", "target": "pve2"}]
 """
 
 from collections.abc import Sequence

@@ -93,4 +93,5 @@ def _stays(plan: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
         yield f"  … and {len(told) - ROWS} more guests that cannot move", "yellow"
     quiet = sum(stay["fate"] == "stays" for stay in plan["stays"])
     if quiet:
-        yield f"  {count(quiet, 'guest')} that {'does' if quiet == 1 else 'do'} not run or need not move stay", None
+        does, stays = ("does", "stays") if quiet == 1 else ("do", "stay")
+        yield f"  {count(quiet, 'guest')} that {does} not run or need not move {stays}", None

@@ -77,9 +77,7 @@ def _rule(number: int, row: Any) -> Rule:
         raise RuleError(f"Rule {number} has no {' and no '.join(missing)}.")
     unknown = sorted(row.keys() - KEYS)
     if unknown:
-        raise RuleError(
-            f"Rule {number} has a key {unknown[0]}, which is none of {', '.join(sorted(KEYS))}."
-        )
+        raise RuleError(f"Rule {number} has a key {unknown[0]}, which is none of {', '.join(sorted(KEYS))}.")
     name = str(row["id"])
     if not _ID.match(name):
         raise RuleError(f"Rule {number} has the id {name!r}: use lower-case letters, digits and hyphens.")

@@ -41,7 +41,8 @@ CAUSES: dict[str, str] = {
     "space-unsure": r"out of space|no space left|not enough free space",
     "storage-missing": r"storage '\S+' does not exist",
     "storage-not-on-source": r"is not available on node|is disabled",
-    "storage-inactive": r"not online|could not activate|is not active|unreachable|not mounted|no such (?:pool|volume group)",
+    "storage-inactive": r"not online|could not activate|is not active|unreachable|not mounted"
+    r"|no such (?:pool|volume group)",
     "storage-content": r"content type '\w+' is not available on storage|does not support (?:vm images|CT rootdirs)",
     "local-path": r"local file/device|cannot migrate local \w+ mount point",
     "cloudinit-name": r"already exists",

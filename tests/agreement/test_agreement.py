@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What preflight passes succeeds, and what it blocks fails for the reason that it gives: hundreds of random clusters."""
+"""What preflight passes succeeds, and what it blocks fails for the reason that it gives: in hundreds of clusters."""
 
 from __future__ import annotations
 

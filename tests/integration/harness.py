@@ -151,6 +151,8 @@ def play(
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
             "ANSIBLE_NOCOLOR": "1",
+            # Tables wrap their cells to the width of the terminal.
+            "COLUMNS": "160",
             **lab.environment,
             **(environment or {}),
         },

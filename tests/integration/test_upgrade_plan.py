@@ -53,8 +53,10 @@ def test_an_upgrade_is_planned(tmp_path: Path) -> None:
             lab,
             variables={
                 "folder": str(tmp_path),
-                # The first one can send its replicated guest to the second only when that one is done.
-                "order": ["pve2", "pve3", "pve1"],
+                # The last one can send its replicated guest only to the one before it.
+                "sequence": ["pve3", "pve2", "pve1"],
+                "idle": "pve2",
+                "running_on": "pve3",
                 "done": ["pve4"],
                 "holding": "pve2",
                 "pinned": [102],

@@ -73,7 +73,7 @@ POOL = Kind(
 UNSUPPORTED = Kind(
     "replica-unsupported",
     Severity.WARN,
-    "A replicated guest has a disk that cannot be replicated: a local volume that is not on ZFS, or a path of its node.",
+    "A replicated guest has a disk that cannot be replicated: a local volume not on ZFS, or a path of its node.",
     "The runs fail as a whole, unless the disk is left out of them.",
     "move the disk to ZFS or shared storage, or set replicate=0 for it",
     "key of the disk, what it lies on",

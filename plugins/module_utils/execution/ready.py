@@ -153,7 +153,7 @@ def _look(session: Session, wanted: Wanted) -> Seen:
         seen.problems.append(Problem("quorum", silence.message.rstrip("."), "bring back a node of api_host"))
         return seen
     nodes = {str(row["name"]): bool(row.get("online")) for row in rows if row.get("type") == "node"}
-    cluster = next((row for row in rows if row.get("type") == "cluster"), {})
+    cluster: Mapping[str, Any] = next((row for row in rows if row.get("type") == "cluster"), {})
     if wanted.node is not None and wanted.node not in nodes:
         raise Invalid(f"The cluster has no node {wanted.node}; its nodes are: {', '.join(sorted(nodes))}.")
     _look_at_nodes(session, wanted, nodes, bool(cluster.get("quorate", 1)), seen)

@@ -40,9 +40,7 @@ def longest_pause(session: Session, schedule: str, now: int | None, offset: int 
     return found
 
 
-def longest_pauses(
-    session: Session, schedules: set[str], now: int | None, offset: int = 0
-) -> dict[str, int | None]:
+def longest_pauses(session: Session, schedules: set[str], now: int | None, offset: int = 0) -> dict[str, int | None]:
     """For each schedule. Those that differ by a shift within the hour only are asked about once."""
     found: dict[str, int | None] = {}
     alike: dict[object, int | None] = {}

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.pve.mobility.plugins.module_utils.model.state import ClusterState
@@ -111,8 +111,17 @@ class Course:
         )
         self._upgraded(node)
         self._fail_back(node, [item for item in placed if item.how is How.MAINTENANCE], number)
+        self._home_after(node, {item.guest.vmid for item in placed})
+
+    def _home_after(self, node: str, moved: Collection[int] = ()) -> None:
+        """With ``homing: each``: whose home is this node, and who made room for it and has a home that is done.
+
+        Who made room before its own home is worked on waits for that, and so moves only once more.
+        """
         if self.policy.homing is Homing.EACH:
-            self._home(node, {item.guest.vmid: item.guest.node for item in placed if item.guest.node == node})
+            wanted = {vmid for vmid in moved if self.homes[vmid] in self.safe}
+            wanted |= {vmid for vmid, home in self.homes.items() if home == node}
+            self._home(node, {vmid: self.homes[vmid] for vmid in wanted})
 
     def _leave(self, node: str, first: Stay, count: int) -> None:
         """A guest holds the node: it is not touched, and can host guests as it is."""
@@ -124,6 +133,7 @@ class Course:
         )
         if self.policy.pinned is Pinned.FAIL:
             self.problems.append(f"{first.label} cannot leave {node}: {first.why}{more}.")
+        self._home_after(node)
 
     def _step(self, node: str, kind: Work, moves: tuple[Move, ...], work: float, end: float | None = None) -> None:
         end = self.time if end is None else end
