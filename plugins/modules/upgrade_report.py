@@ -13,7 +13,8 @@ version_added: 1.0.0
 author: pve.mobility contributors (@pve-mobility)
 description:
   - Says what a rolling upgrade came to, and writes it as a page for the change ticket, as Markdown and as JSON. For
-    each guest its moves, its longest pause and what was sent, for each node its times, what failed, what stayed and why.
+    each guest its moves, its longest pause and what was sent, for each node its times, what failed, what stayed and
+    why.
   - The role P(pve.mobility.rolling_upgrade#role) uses it; it can also put several results of M(pve.mobility.drain)
     together.
 notes:
