@@ -26,8 +26,8 @@ def timeline(plan: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     for step in plan["steps"]:
         if step["skipped"]:
             continue
-        for bar in _arrivals(plan, step):
-            rows.setdefault(bar["node"], []).append(bar)
+        for span in _arrivals(plan, step):
+            rows.setdefault(span["node"], []).append(span)
         if step["kind"] != "home":
             rows.setdefault(step["node"], []).extend(_own(step))
     return {
@@ -35,8 +35,8 @@ def timeline(plan: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
             {
                 "name": name,
                 "bars": [
-                    {**bar, "x": round(bar["start"] * scale, 1), "width": round(max(bar["seconds"] * scale, 1.5), 1)}
-                    for bar in bars
+                    {**span, "x": round(span["start"] * scale, 1), "width": round(max(span["seconds"] * scale, 1.5), 1)}
+                    for span in bars
                 ],
             }
             for name, bars in rows.items()
@@ -63,17 +63,17 @@ def _own(step: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _arrivals(plan: Mapping[str, Any], step: Mapping[str, Any]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for move in _of_step(plan).get(step["number"], ()):
-        bar = found.setdefault(
+        span = found.setdefault(
             move["target"],
             {"node": move["target"], "kind": "in", "start": move["start"], "end": 0.0, "count": 0},
         )
-        bar["start"] = min(bar["start"], move["start"])
-        bar["end"] = max(bar["end"], move["start"] + move["seconds"])
-        bar["count"] += 1
-    for bar in found.values():
-        bar["seconds"] = bar["end"] - bar["start"]
-        guests = "1 guest arrives" if bar["count"] == 1 else f"{bar['count']} guests arrive"
-        bar["text"] = f"{bar['node']}: {guests}, {duration(bar['seconds'])}"
+        span["start"] = min(span["start"], move["start"])
+        span["end"] = max(span["end"], move["start"] + move["seconds"])
+        span["count"] += 1
+    for span in found.values():
+        span["seconds"] = span["end"] - span["start"]
+        guests = "1 guest arrives" if span["count"] == 1 else f"{span['count']} guests arrive"
+        span["text"] = f"{span['node']}: {guests}, {duration(span['seconds'])}"
     return list(found.values())
 
 

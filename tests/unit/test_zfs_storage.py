@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -22,21 +23,23 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.zfs_storage imp
 )
 from ansible_collections.pve.mobility.plugins.module_utils.planning.zfs_storage import OnNode, Used, judge, losing
 
-ROW: dict[str, Any] = {
-    "storage": "tank",
-    "type": "zfspool",
-    "pool": "tank/vm",
-    "content": "rootdir,images",
-    "nodes": "pve2,pve1",
-    "sparse": 1,
-    "blocksize": "16k",
-    "bwlimit": "move=1000,migration=2000",
-    "mountpoint": "/tank/vm",
-    "digest": "abc",
-}
+ROW: Mapping[str, Any] = MappingProxyType(
+    {
+        "storage": "tank",
+        "type": "zfspool",
+        "pool": "tank/vm",
+        "content": "rootdir,images",
+        "nodes": "pve2,pve1",
+        "sparse": 1,
+        "blocksize": "16k",
+        "bwlimit": "move=1000,migration=2000",
+        "mountpoint": "/tank/vm",
+        "digest": "abc",
+    }
+)
 
 
-def change(row: dict[str, Any] | None = ROW, absent: bool = False, **options: Any) -> Change:
+def change(row: Mapping[str, Any] | None = ROW, absent: bool = False, **options: Any) -> Change:
     return plan(row, wanted({"storage": "tank", **options}), absent)
 
 

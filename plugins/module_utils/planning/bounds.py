@@ -69,8 +69,10 @@ def seconds_at_least(least: Sequence[Least], clock: Clock) -> float:
     managed = [item.alone(wire.stream) for item in least if item.ha]
     alone = [item.alone(wire.stream) for item in least]
     by_link = sum(item.bytes for item in least) / wire.link
+    by_link += min(item.lead for item in least)
+    by_link += min(item.tail for item in least)
     return max(
-        by_link + min(item.lead for item in least) + min(item.tail for item in least),
+        by_link,
         sum(alone) / slots,
         sum(managed) / min(slots, wire.workers),
         max(alone),

@@ -161,8 +161,10 @@ def test_a_stopped_service_is_left_where_it_is_until_it_is_started(guest: Guest,
     assert found[0].message.endswith("as soon as it is started") is (severity is Severity.WARN)
 
 
-@pytest.mark.parametrize(("state", "target", "blocks"), [("online", None, True), ("maintenance", None, False),
-                                                        ("online", "pve3", False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("state", "target", "blocks"),
+    [("online", None, True), ("maintenance", None, False), ("online", "pve3", False)],
+)
 def test_a_resource_keeps_others_off_where_it_stays_and_as_long(state: str, target: str | None, blocks: bool) -> None:
     """As the precondition of Proxmox VE tells it: of nodes that are online to HA, and not of what is about to leave."""
     known = beside("pve2", False).state

@@ -50,7 +50,7 @@ def to(target: NodeFacts, **more: Any) -> MoveFacts:
 
 FIXTURES = [
     Fixture("network-no-address", lambda: to(node(2)), lambda: to(GOOD[1])),
-    Fixture("network-no-address", lambda: cluster_on(GOOD[0], node(2)), lambda: cluster_on()),
+    Fixture("network-no-address", lambda: cluster_on(GOOD[0], node(2)), cluster_on),
     Fixture(
         "network-many-addresses",
         lambda: to(node(2, "10.10.0.2/24", "10.10.0.77/24")),
@@ -61,26 +61,26 @@ FIXTURES = [
         lambda: cluster_on(node(1, "10.10.0.1/24", "10.10.0.77/24")),
         lambda: cluster_on(node(1, "10.10.0.1/24", "10.20.0.77/24")),
     ),
-    Fixture("network-unproven", lambda: cluster_on(GOOD[0], replace(GOOD[1], online=False)), lambda: cluster_on()),
+    Fixture("network-unproven", lambda: cluster_on(GOOD[0], replace(GOOD[1], online=False)), cluster_on),
     Fixture("network-prefix", lambda: cluster_on(node(1, "10.10.0.1/26")), lambda: cluster_on(node(1, "10.10.0.1/24"))),
-    Fixture("network-overlap", lambda: cluster_on(node(1, "10.10.0.1/24", "10.10.9.9/16")), lambda: cluster_on()),
+    Fixture("network-overlap", lambda: cluster_on(node(1, "10.10.0.1/24", "10.10.9.9/16")), cluster_on),
     Fixture(
         "network-corosync",
         lambda: cluster_on(options=replace(ON_FAST, migration_network="10.0.0.0/24")),
-        lambda: cluster_on(),
+        cluster_on,
     ),
     Fixture(
         "network-mtu",
         lambda: cluster_on(node(1, "10.10.0.1/24", mtu=9000), GOOD[1]),
         lambda: cluster_on(node(1, "10.10.0.1/24", mtu=9000), node(2, "10.10.0.2/24", mtu=9000)),
     ),
-    Fixture("network-unset", lambda: cluster_on(options=PLAIN), lambda: cluster_on()),
+    Fixture("network-unset", lambda: cluster_on(options=PLAIN), cluster_on),
     Fixture(
         "network-unset",
         lambda: cluster_on(options=PLAIN),
         lambda: cluster_on(*(replace(item, links=("10.99.0.1",)) for item in GOOD), options=PLAIN),
     ),
-    Fixture("network-insecure", lambda: cluster_on(options=OPEN), lambda: cluster_on()),
+    Fixture("network-insecure", lambda: cluster_on(options=OPEN), cluster_on),
     Fixture(
         "network-insecure",
         lambda: cluster_on(options=OPEN),

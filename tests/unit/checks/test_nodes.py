@@ -48,7 +48,7 @@ FIXTURES = [
     ),
     Fixture("node-clock", lambda: clock(-90.0), lambda: clock(-9.0)),
     Fixture("quorum-lost", lambda: scope(quorate=False), lambda: scope(quorate=True)),
-    Fixture("not-judged", lambda: scope(unknown=(HIDDEN,)), lambda: scope()),
+    Fixture("not-judged", lambda: scope(unknown=(HIDDEN,)), scope),
 ]
 
 
