@@ -69,14 +69,10 @@ def seconds_at_least(least: Sequence[Least], clock: Clock) -> float:
     managed = [item.alone(wire.stream) for item in least if item.ha]
     alone = [item.alone(wire.stream) for item in least]
     by_link = sum(item.bytes for item in least) / wire.link
-    by_link += min(item.lead for item in least)
-    by_link += min(item.tail for item in least)
-    return max(
-        by_link,
-        sum(alone) / slots,
-        sum(managed) / min(slots, wire.workers),
-        max(alone),
-    )
+    by_link += min(item.lead for item in least) + min(item.tail for item in least)
+    by_slots = sum(alone) / slots
+    by_manager = sum(managed) / min(slots, wire.workers)
+    return max(by_link, by_slots, by_manager, *alone)
 
 
 def forced_extra(choices: Mapping[tuple[str, frozenset[str]], int], worked: Sequence[str], safe: frozenset[str]) -> int:
