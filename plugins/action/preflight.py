@@ -112,7 +112,11 @@ class ActionModule(ActionBase):
         if blocking:
             more = f" (and {len(blocking) - 1} more)" if len(blocking) > 1 else ""
             first = blocking[0]
-            result |= _failure("blocked", f"{verdict.title}: {first.message} ({first.id}){more}; {first.remedy}.")
+            about = result["names"].get(str(first.guest), "")
+            # Beside its subject in the table a message need not name the guest; alone it has to.
+            named = about in verdict.title or about in first.message
+            message = first.message if named else f"{about}: {first.message}"
+            result |= _failure("blocked", f"{verdict.title}: {message} ({first.id}){more}; {first.remedy}.")
         return result
 
     def _show(self, result: Mapping[str, Any]) -> None:

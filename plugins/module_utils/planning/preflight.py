@@ -192,10 +192,10 @@ def _state(node: Node) -> str:
 
 
 def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The worst first, then by guest; a thing that several checks say in the same words is said once."""
-    seen: dict[tuple[str, str], Finding] = {}
+    """The worst first, then by guest; what several checks say of one guest in the same words is said once."""
+    seen: dict[tuple[str, int | None, str], Finding] = {}
     for item in findings:
-        seen.setdefault((item.id, item.message), item)
+        seen.setdefault((item.id, item.guest, item.message), item)
     return tuple(
         sorted(
             seen.values(),

@@ -141,6 +141,26 @@ def test_a_drain_says_who_stays_behind() -> None:
     assert verdict.estimate.bytes == 0
 
 
+def test_guests_that_are_held_by_the_same_thing_are_each_told() -> None:
+    """Messages need not name the guest, so two guests may have the same one."""
+    near = Storage("near", "dir", frozenset({"images"}), nodes=frozenset({"pve1"}), where="/near")
+    guests = (GUEST, replace(GUEST, vmid=105, name="twin"))
+    disk = Disk("scsi0", DiskKind.DISK, "near:a", "near", 8 * GIB, "raw")
+    state = cluster(*guests, configs=tuple(config(guest, disk) for guest in guests), storages=(near,))
+    verdict = judge(state, DrainAsk("pve1"))
+    assert [(item.guest, item.id) for item in verdict.findings if item.severity.value == "block"] == [
+        (104, "storage-not-on-target"),
+        (105, "storage-not-on-target"),
+    ]
+
+
+def test_what_two_checks_say_of_one_guest_is_told_once() -> None:
+    job = ReplicationJob("104-0", 104, "pve1", "pve2", last_sync=0)
+    state = cluster(GUEST, configs=(config(GUEST, local_disk(104)),), replication_jobs=(job,))
+    verdict = judge(state, MoveAsk(104, "pve2"))
+    assert [item.id for item in verdict.findings].count("replica-never") == 1
+
+
 @pytest.mark.parametrize(
     ("ask", "sentence"),
     [
