@@ -209,6 +209,44 @@ def test_no_name_is_left() -> None:
     assert "BC:24:11:00" not in text
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("cannot receive: dataset 'acmetank/acme-data/vm-100-disk-0' is busy", "/(removed)/vm-100-disk-0' is busy"),
+        ("cannot open 'rpool/acme/vm-100-disk-0@before-acme': dataset does not exist", "rpool/dir"),
+        ("snapshot 'acmesnap' needed by replication job '100-0'", "replication job '100-0'"),
+        ("snapshot '__replicate_100-0_1795413600__' missing", "'__replicate_100-0_1795413600__' missing"),
+        ("Permission check failed for user 'acmeadmin@pam!acmetoken'", "for user 'user1'"),
+        ("mail to ops@acme-mail.example failed", "failed"),
+        ("ssh: connect to host backup.acme.example port 22: Connection refused", "host (removed) port 22"),
+        ("ssh: connect to host acmebackup port 22: No route to host", "No route to host"),
+        ("failed to get address info for: acme-n9: Name or service not known", "(removed): Name or service not known"),
+        ("storage 'acmeold' does not exist", "storage '(removed)' does not exist"),
+        ("error fetching https://pbs.acme.example:8007/api2/json/acme", ":8007/"),
+        ("can't open '/etc/pve/nodes/acme-n1/qemu-server/100.conf': no", "/etc/pve/nodes/node1/qemu-server/100.conf"),
+        ("volume 'acmetank:100/vm-100-disk-0.qcow2' does not exist", ":100/vm-100-disk-0.qcow2'"),
+        ("rule 'acmerule' conflicts with 'acmerule-2'", "conflicts with '(removed)'"),
+        ("Permission check failed (/vms/100, VM.Config.Disk)", "(/vms/100, VM.Config.Disk)"),
+    ],
+)
+def test_what_programs_say_names_nothing_that_no_field_names(said: str, kept: str) -> None:
+    hidden = anonymize(dataclasses.replace(state(), unknown=(Unknown("storages", said),))).unknown[0].why
+    assert SECRET.search(hidden) is None
+    assert kept in hidden
+
+
+def test_what_a_task_is_about_is_no_name_either() -> None:
+    """Guests keep their numbers; pools, volumes and files do not keep their names."""
+    subjects = ("100", "100-scsi0>101-scsi1", "100@acmetank", "acmedisk", "acmetank:vm-100-disk-0")
+    upids = [UPID.replace(":100:", f":{item}:".replace(":vm", "\\x3avm")) for item in subjects]
+    tasks = tuple(
+        RunningTask(upid, "acme-n1", "imgdel", item, "root@pam", 1) for upid, item in zip(upids, subjects, strict=True)
+    )
+    hidden = anonymize(dataclasses.replace(state(), tasks=tasks)).tasks
+    assert [item.id for item in hidden[:2]] == list(subjects[:2])
+    assert [item for item in hidden if SECRET.search(item.id) or SECRET.search(item.upid)] == []
+
+
 def test_the_same_name_is_the_same_everywhere() -> None:
     hidden = anonymize(state())
     node = hidden.nodes[0].name

@@ -64,4 +64,5 @@ def _along(move: MoveFacts, partner: Guest) -> MoveFacts:
         zfs=move.zfs,
         arriving=move.arriving | {move.guest.vmid},
         leaving=move.leaving,
+        along=True,
     )

@@ -21,18 +21,11 @@ MISSING = Kind(
     "replica-missing",
     Severity.BLOCK,
     "The running VM is replicated, and the target holds no replica.",
-    "Proxmox VE refuses a live move to such a node.",
+    "Proxmox VE refuses a live move to such a node. The HA manager forces those that it starts itself: it copies all"
+    " disks, and the replication jobs fail afterwards.",
     "move it to a replica, add a replication job to the target first, or move it offline",
     "nodes with a replica",
     enforced=True,
-)
-JOBS_BREAK = Kind(
-    "replica-jobs-break",
-    Severity.BLOCK,
-    "The running VM is replicated and under HA, and the target holds no replica.",
-    "The HA manager forces such a move: all disks are copied, and the replication jobs fail afterwards.",
-    "move it to a replica, or add a replication job to the target first",
-    "nodes with a replica",
 )
 FULL_COPY = Kind(
     "replica-full-copy",
@@ -156,18 +149,14 @@ def _elsewhere(move: MoveFacts) -> Finding:
             **facts,
             replicas=known,
         )
-    if move.managed:
-        return JOBS_BREAK.found(
-            f"{move.guest.label} is replicated to {replicas}, {move.target.name} holds no replica, and the HA manager"
-            " would move it all the same and break its jobs",
-            **facts,
-            replicas=known,
-        )
     to = f"to {replicas}" if known else "by a job that is being removed"
+    # Refused of HA guests too, before the HA manager is asked; what that moves by itself, it forces (pve-facts §1.4).
+    forced = ", and the HA manager would move it all the same and break its jobs" if move.along else ""
+    ways = [f"move it to {replicas}"] if known else []
+    ways += [f"add a replication job to {move.target.name} first", *([] if move.managed else ["move it offline"])]
     return MISSING.found(
-        f"{move.guest.label} is replicated {to}, and {move.target.name} holds no replica",
-        f"{f'move it to {replicas}, ' if known else ''}add a replication job to {move.target.name} first, or move it"
-        " offline",
+        f"{move.guest.label} is replicated {to}, and {move.target.name} holds no replica{forced}",
+        ", or ".join(filter(None, [", ".join(ways[:-1]), ways[-1]])),
         **facts,
         replicas=known,
     )

@@ -90,11 +90,12 @@ LOCAL_PATH = Kind(
 
 @dataclass(slots=True)
 class _Use:
-    """What a storage is needed for on one side. ``copied``: volumes are written to it."""
+    """What a storage is needed for on one side. ``copied``: volumes are written to it. ``used``: it has to be there."""
 
     contents: set[str] = field(default_factory=set)
     keys: list[str] = field(default_factory=list)
     copied: bool = False
+    used: bool = False
 
 
 def on_target(move: MoveFacts) -> Iterator[Finding]:
@@ -146,15 +147,18 @@ def _uses(move: MoveFacts) -> tuple[dict[str, _Use], dict[str, _Use]]:
             use = uses.setdefault(name, _Use())
             use.contents.add(own)
             use.keys.append(volume.disk.key)
+            use.used = True
         targets[volume.to].copied |= volume.copied
     config = move.config
     for disk in config.disks if config is not None else ():
         storage = move.state.storage(disk.storage) if disk.storage else None
-        if disk.kind is DiskKind.CDROM and storage is not None and storage.shared:
+        if disk.kind is DiskKind.CDROM and storage is not None:
             for uses in (sources, targets):
                 use = uses.setdefault(storage.id, _Use())
                 use.contents.add("iso" if disk.volid.partition(":")[2].startswith("iso/") else own)
                 use.keys.append(disk.key)
+                # A medium on local storage keeps the guest from moving; what it lies on is looked at before.
+                use.used |= storage.shared
     # All that are named are checked, whether the guest has anything to put there or not, and even by the HA manager.
     for name in move.storage_map.values():
         targets.setdefault(name, _Use()).contents.add(own)
@@ -196,7 +200,7 @@ def _for_target(move: MoveFacts, name: str, use: _Use) -> Iterator[Finding]:
         return
     yield from _content(move, name, use)
     status = move.state.storage_on(name, target.name)
-    if status is not None and not status.active and target.online and use.keys:
+    if status is not None and not status.active and target.online and use.used:
         needed = use.copied or move.mode is not Mode.OFFLINE
         yield INACTIVE.found(
             f"storage {name} is not active on {target.name}, and {move.guest.label} has {_listed(use)} there",

@@ -52,8 +52,30 @@ _IP = re.compile(
     r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4})(?:/\d{1,3})?(?![\w:])"
 )
 _MAC = re.compile(r"\b(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}\b")
-_PATH = re.compile(r"(?<![\w/.])/[\w./@:+-]+")
-_WORD = re.compile(r"[\w][\w.-]*")
+_QUOTED = re.compile(r"(?<!\w)'[^'\n]*'(?!\w)|\"[^\"\n]*\"")
+_TOKEN = re.compile(
+    rf"(?P<mac>{_MAC.pattern})|(?P<ip>{_IP.pattern})"
+    r"|(?P<host>(?:(?<=\bhost )|(?<=\buser )|(?<=info for: ))\w[\w-]*(?:\.\w[\w-]*)*(?![\w@]))"
+    r"|(?P<path>(?:[\w.@:+-]*/)+[\w.@+-]*)"
+    r"|(?P<account>[\w.+-]+@[\w.-]+(?:![\w.-]+)?)"
+    r"|(?P<word>\w(?:[\w.-]*\w)?)"
+)
+_PLAIN = re.compile(
+    r"\w{1,3}|[\d.:+-]+|__[\w-]+__|\d+\.(?:conf|fw)"
+    r"|(?:efidisk|hostpci|ide|mp|net|sata|scsi|serial|tpmstate|unused|usb|virtio|virtiofs)\d+"
+)
+"""Short words, numbers, what replication and migration call their snapshots, files and keys of guests."""
+_GUESTS = re.compile(r"(?:\d+(?:-[a-z]+\d+)?)?(?:>\d+-[a-z]+\d+)?")
+_HOST = re.compile(r"(?:[\w-]+\.)+[a-z]{2,}")
+_FILE = re.compile(r"\.(?:cfg|conf|img|iso|log|pid|pl|pm|qcow2|raw|service|sh|sock|socket|target|timer|vmdk)$")
+_COMMAND = frozenset(
+    """
+    batchmode bash blowfish http https export finalize-local-job from full globalknownhostsfile guest hostkeyalias import import-bwlimit
+    local lxc migrate mtunnel no none openvz pct pipefail port prepare-local-job proxmox-ve pve-manager pvecm pvesm pvesr
+    qcow2 qemu qemu-server qm raw recv replication root run send set snapshot ssh start stop storage subvol true
+    userknownhostsfile vm vmdk with-local-disks with-snapshots yes zfs zpool
+    """.split()
+)
 
 
 def anonymize(state: ClusterState) -> ClusterState:
@@ -131,6 +153,8 @@ class _Names:
                 return REMOVED if text else ""
             case "sentence":
                 return self._sentence(text)
+            case "subject":
+                return self._subject(text)
             case "volume":
                 return self._volume(text)
             case "path":
@@ -163,30 +187,69 @@ class _Names:
         if len(parts) <= 7:
             return REMOVED
         parts[1], parts[7] = self.replace("node", parts[1]), self.replace("user", parts[7])
-        parts[6] = self._sentence(parts[6])
+        parts[6] = self._subject(parts[6])
         return ":".join(parts)
 
-    def _sentence(self, text: str) -> str:
-        text = _MAC.sub(lambda match: self._mac(match[0]), text)
-        text = _IP.sub(lambda match: self._address(match[0]), text)
-        text = _WORD.sub(lambda match: self._word(match[0]), text)
-        return _PATH.sub(lambda match: self._known_path(match[0]), text)
+    def _subject(self, text: str) -> str:
+        """What a task is about: a guest, its disks, or anything that has a name."""
+        return text if _GUESTS.fullmatch(text) else self._words_of(text, strict=True)
 
-    def _word(self, word: str) -> str:
+    def _sentence(self, text: str) -> str:
+        """What is quoted is mostly a name or a command, so nothing stays of it but what is known to be none."""
+        found, last = [], 0
+        for quoted in _QUOTED.finditer(text):
+            found += [self._words_of(text[last : quoted.start()]), self._words_of(quoted[0], strict=True)]
+            last = quoted.end()
+        return "".join([*found, self._words_of(text[last:])])
+
+    def _words_of(self, text: str, strict: bool = False) -> str:
+        """In one go, so that a name that was put in is not taken for one of the cluster's own."""
+        return _TOKEN.sub(lambda match: self._token(match.lastgroup or "", match[0], strict), text)
+
+    def _token(self, kind: str, text: str, strict: bool) -> str:
+        match kind:
+            case "mac":
+                return self._mac(text)
+            case "ip":
+                return self._address(text)
+            case "path":
+                return "/".join(self._part(part) for part in text.split("/"))
+            case "account":
+                return self._account(text)
+            case "host":
+                return self._word(text) or REMOVED
+        known = self._word(text)
+        if known is not None:
+            return known
+        strange = not _common(text) if strict else _HOST.fullmatch(text) and not _FILE.search(text)
+        return REMOVED if strange else text
+
+    def _word(self, word: str) -> str | None:
         """A name, or a host name that begins with one."""
         label, dot, _domain = word.partition(".")
-        return self._words.get(word) or (self._words.get(label, word) if dot else word)
+        return self._words.get(word) or (self._words.get(label) if dot else None)
 
-    def _known_path(self, text: str) -> str:
-        """In running text a path may be one that no field names: then nothing of it stays but what is common."""
-        parts = text.split("/")
-        kept = _KEPT["part"]
-        return "/".join(
-            self._new.get(
-                ("part", part), part if part in self._made or kept.match(part) or _API.match(part) else REMOVED
-            )
-            for part in parts
-        )
+    def _account(self, text: str) -> str:
+        """``user@realm!token``, an address of mail, ``root@host``, or ``volume@snapshot``."""
+        user, _at, rest = text.partition("@")
+        known = self._new.get(("user", text)) or self._new.get(("user", text.partition("!")[0]))
+        if known is not None:
+            return known
+        return f"{self._part(user)}@{self._part(rest)}"
+
+    def _part(self, part: str) -> str:
+        """Of a path that no field may name."""
+        name, at, snapshot = part.partition("@")
+        if at:
+            return f"{self._part(name)}@{self._part(snapshot)}"
+        if _IP.fullmatch(part):
+            return self._address(part)
+        if ":" in part:
+            return ":".join(self._part(item) for item in part.split(":"))
+        if _STATE.match(part):
+            return self._volume_part(part)
+        new = self._new.get(("part", part)) or self._new.get(("file", part)) or self._word(part)
+        return new or (part if _common(part) else REMOVED)
 
     def _address(self, text: str) -> str:
         if _MAC.fullmatch(text):
@@ -226,6 +289,17 @@ _API = re.compile(
     r"|manager_status|current|mapping|pci|usb|dir|backup|sdn|vnets|zones|tasks|vms|access|capabilities|machines|log|time)$"
 )
 """Words of the API's own paths, which say what was asked and nothing about the cluster."""
+
+
+def _common(word: str) -> bool:
+    """Whether a word says nothing about the cluster."""
+    return bool(
+        _PLAIN.fullmatch(word)
+        or _VOLUME.match(word)
+        or _KEPT["part"].match(word)
+        or _API.match(word)
+        or word.lower() in _COMMAND
+    )
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

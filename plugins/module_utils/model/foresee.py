@@ -128,6 +128,8 @@ def _local_disks(state: ClusterState, config: GuestConfig) -> list[LocalDisk]:
 
 
 def _managed(state: ClusterState, guest: Guest) -> bool:
+    if state.ha is not None and state.ha.disarm_mode == "ignore":
+        return False
     resource = state.ha_resource(guest.sid)
     return resource is not None and resource.state != "ignored"
 

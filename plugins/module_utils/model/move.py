@@ -45,6 +45,7 @@ class MoveFacts:
     :ivar state: the cluster, as far as it was read: ``migrate`` asks for little, ``preflight`` for everything. A check
         that needs a part asks whether the state knows it. :ivar arriving: vmids of guests that the same work brings to
         the target, this one not among them. :ivar leaving: vmids that it takes away from there first.
+        :ivar along: an HA rule takes it along with another guest, so that the HA manager starts the move, by force.
     """
 
     guest: Guest
@@ -62,6 +63,7 @@ class MoveFacts:
     zfs: Mapping[str, ZfsFacts] = field(default_factory=dict)
     arriving: frozenset[int] = frozenset()
     leaving: frozenset[int] = frozenset()
+    along: bool = False
 
     @property
     def live(self) -> bool:

@@ -32,6 +32,8 @@ VolumeId = Annotated[str, "volume"]
 Path = Annotated[str, "path"]
 """A directory, a pool, a dataset: names with slashes between them."""
 TaskId = Annotated[str, "upid"]
+TaskSubject = Annotated[str, "subject"]
+"""What a task is about: mostly the number of a guest, else the name of anything."""
 Comment = Annotated[str, "comment"]
 """Written by people for people: may hold anything."""
 Sentence = Annotated[str, "sentence"]

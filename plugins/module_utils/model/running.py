@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.pve.mobility.plugins.module_utils.model.names import NodeName, TaskId, UserName
+from ansible_collections.pve.mobility.plugins.module_utils.model.names import NodeName, TaskId, TaskSubject, UserName
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class RunningTask:
     upid: TaskId
     node: NodeName
     type: str
-    id: str
+    id: TaskSubject
     user: UserName
     start: int
 

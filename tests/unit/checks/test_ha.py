@@ -127,13 +127,6 @@ FIXTURES = [
         lambda: recovered(LOCAL, home("pve1", "pve2"), replication_jobs=(job(),)),
     ),
     Fixture(
-        "ha-partner-stuck",
-        lambda: beside("pve1", True, "tank:base-9-disk-0/vm-105-disk-0"),
-        lambda: beside("pve1", True, "ceph:base-9-disk-0/vm-105-disk-0"),
-    ),
-    Fixture("ha-would-stop", lambda: wanted("stopped"), lambda: wanted("started")),
-    Fixture("ha-would-stop", lambda: wanted("disabled"), lambda: wanted("stopped", stopped(VM))),
-    Fixture(
         "ha-no-replica",
         lambda: recovered(LOCAL, home("pve1", "pve2", strict=False), replication_jobs=(job(),)),
         lambda: recovered(LOCAL, replication_jobs=(job(), job("pve3"))),
@@ -176,6 +169,26 @@ def test_a_resource_keeps_others_off_where_it_stays_and_as_long(state: str, targ
     ha = replace(known.ha, services=services, nodes={"pve1": "online", "pve2": state, "pve3": "online"})
     hindrances = foresee(replace(known, ha=ha), VM).hindrances
     assert bool(hindrances["pve2"].blocking) is blocks
+
+
+@pytest.mark.parametrize("positive", [True, False])
+def test_rules_do_not_count_while_the_stack_is_disarmed_and_ignores_its_resources(positive: bool) -> None:
+    """As Proxmox VE does, which then takes no guest for one of the HA manager's."""
+    known = beside("pve2", positive).state
+    assert known.ha is not None
+    foreseen = foresee(replace(known, ha=replace(known.ha, disarm_mode="ignore")), VM)
+    assert (foreseen.dependents, any(foreseen.hindrances.values())) == ((), False)
+
+
+def test_a_replicated_partner_is_moved_by_force() -> None:
+    """Of the guest itself Proxmox VE refuses that; those that a rule takes along the HA manager moves."""
+    known = beside("pve1", True)
+    replica = replace(job("pve3"), id="105-0", guest=105)
+    moved = replace(known, state=replace(known.state, replication_jobs=(replica,)))
+    (finding,) = (item for item in judge_move(moved) if item.id == "ha-partner-stuck")
+    assert finding.evidence["because"] == "replica-missing"
+    assert finding.message.endswith("the HA manager would move it all the same and break its jobs")
+    assert "offline" not in finding.remedy
 
 
 def test_what_blocks_both_is_told_of_the_guest_alone() -> None:

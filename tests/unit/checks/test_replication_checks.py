@@ -62,7 +62,7 @@ FIXTURES = [
     Fixture("replica-missing", lambda: to("pve3", job()), lambda: to("pve2", job())),
     Fixture("replica-missing", lambda: to("pve3", job()), lambda: to("pve3", job(), guest=stopped(VM))),
     Fixture(
-        "replica-jobs-break",
+        "replica-missing",
         lambda: to("pve3", job(), state=managed()),
         lambda: to("pve2", job(), state=managed()),
     ),

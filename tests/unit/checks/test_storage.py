@@ -24,7 +24,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.storage import 
 from ansible_collections.pve.mobility.plugins.module_utils.model.unknown import Unknown
 
 from .fixtures import Fixture, ids
-from .made import CEPH, CT, CT_DISK, DISKS, NFS, NODES, STORAGES, TANK, VM, VM_DISK, managed, move, stopped
+from .made import CEPH, CT, CT_DISK, DISKS, LOCAL, NFS, NODES, STORAGES, TANK, VM, VM_DISK, managed, move, stopped
 
 LOCAL_DISK = {"scsi0": "tank:vm-104-disk-0,size=32G"}
 OTHER = Storage("other", "zfspool", DISKS, where="pool2")
@@ -92,6 +92,11 @@ FIXTURES = [
         "storage-content",
         lambda: with_storages(replace(NFS, content=DISKS), config={**VM_DISK, "ide2": "nfs:iso/a.iso,media=cdrom"}),
         lambda: move(config={**VM_DISK, "ide2": "nfs:iso/a.iso,media=cdrom"}),
+    ),
+    Fixture(
+        "storage-content",
+        lambda: with_storages(replace(LOCAL, content=DISKS), config={**VM_DISK, "ide2": "local:iso/a.iso,media=cdrom"}),
+        lambda: move(config={**VM_DISK, "ide2": "local:iso/a.iso,media=cdrom"}),
     ),
     Fixture(
         "local-disk",
