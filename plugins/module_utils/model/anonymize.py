@@ -70,10 +70,10 @@ _HOST = re.compile(r"(?:[\w-]+\.)+[a-z]{2,}")
 _FILE = re.compile(r"\.(?:cfg|conf|img|iso|log|pid|pl|pm|qcow2|raw|service|sh|sock|socket|target|timer|vmdk)$")
 _COMMAND = frozenset(
     """
-    batchmode bash blowfish http https export finalize-local-job from full globalknownhostsfile guest hostkeyalias import import-bwlimit
-    local lxc migrate mtunnel no none openvz pct pipefail port prepare-local-job proxmox-ve pve-manager pvecm pvesm pvesr
-    qcow2 qemu qemu-server qm raw recv replication root run send set snapshot ssh start stop storage subvol true
-    userknownhostsfile vm vmdk with-local-disks with-snapshots yes zfs zpool
+    bash batchmode blowfish export finalize-local-job from full globalknownhostsfile guest hostkeyalias http https
+    import import-bwlimit local lxc migrate mtunnel no none openvz pct pipefail port prepare-local-job proxmox-ve
+    pve-manager pvecm pvesm pvesr qcow2 qemu qemu-server qm raw recv replication root run send set snapshot ssh
+    start stop storage subvol true userknownhostsfile vm vmdk with-local-disks with-snapshots yes zfs zpool
     """.split()
 )
 
