@@ -23,9 +23,10 @@ _HEAD = """\
 Findings
 ========
 
-What ``preflight`` and ``migrate`` can find. Each finding has an id, by which playbooks accept it, a severity, a
-message, a remedy, and the values that it rests on. *Proxmox VE: refuses* says that such a move is refused, or fails,
-without this collection too; all else Proxmox VE would let happen.
+What ``preflight``, ``migrate`` and ``drain`` can find, and at the end what ``move_disk`` and ``drain_storage`` can.
+Each finding has an id, by which playbooks accept it, a severity, a message, a remedy, and the values that it rests on.
+*Proxmox VE: refuses* says that such a move is refused, or fails, without this collection too; all else Proxmox VE would
+let happen.
 """
 
 
@@ -34,11 +35,11 @@ def page() -> str:
     sys.path.insert(0, str(COLLECTIONS))
     judge = importlib.import_module(f"{_CHECKS}.judge")
     parts = [_HEAD]
-    for module in judge.MODULES:
+    for module in (*judge.MODULES, judge.disks):
         kinds = [value for value in vars(module).values() if type(value).__name__ == "Kind"]
         if not kinds:
             continue
-        title = " ".join(str(module.__doc__).split()).partition(":")[0].partition(".")[0]
+        title = " ".join(str(module.__doc__).split()).partition(":")[0].partition(".")[0].partition(" (")[0]
         parts += [title, "-" * len(title), ""]
         for kind in kinds:
             parts += _entry(kind)

@@ -15,7 +15,8 @@ from ansible.utils.display import Display
 
 from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Severity
 from ansible_collections.pve.mobility.plugins.module_utils.checks.judge import kinds
-from ansible_collections.pve.mobility.plugins.module_utils.model.snapshot import SnapshotError, from_plain, to_plain
+from ansible_collections.pve.mobility.plugins.module_utils.model.snapshot import SnapshotError, to_plain
+from ansible_collections.pve.mobility.plugins.module_utils.model.state import ClusterState
 from ansible_collections.pve.mobility.plugins.module_utils.planning.ask import (
     ClusterAsk,
     DrainAsk,
@@ -41,7 +42,7 @@ _SPEC: dict[str, dict[str, Any]] = {
     "targets": {"type": "list", "elements": "str"},
     "target_storage": {"type": "raw"},
     "with_local_disks": {"type": "bool", "default": True},
-    "facts": {"type": "dict"},
+    "facts": {"type": "raw"},
     "node_facts": {"type": "dict"},
     "accept": {"type": "list", "elements": "str", "default": []},
     "accept_note": {"type": "str"},
@@ -65,10 +66,10 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         _spec, options = self.validate_argument_spec(argument_spec={**_SPEC, **CONNECTION_SPEC})
         snapshot = options["facts"] or self._collected(task_vars)
-        if snapshot.get("failed"):
+        if isinstance(snapshot, Mapping) and snapshot.get("failed"):
             return {**result, **snapshot}
         try:
-            return {**result, **self._judged(options, snapshot)}
+            return {**result, **self._judged(options, asking.state(snapshot))}
         except (Impossible, SnapshotError, rules.RuleError, report.ReportError) as problem:
             return {**result, **_failure("invalid", str(problem))}
 
@@ -82,11 +83,10 @@ class ActionModule(ActionBase):
             )
         )
 
-    def _judged(self, options: dict[str, Any], snapshot: Mapping[str, Any]) -> dict[str, Any]:
+    def _judged(self, options: dict[str, Any], state: ClusterState) -> dict[str, Any]:
         own = rules.parse(options["rules"], kinds())
         accept = frozenset(options["accept"])
         asking.know(accept, {*kinds(), *(rule.id for rule in own)})
-        state = from_plain(snapshot)
         verdict = judge(
             state,
             _ask(options),

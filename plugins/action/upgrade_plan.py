@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.pve.mobility.plugins.module_utils.checks.judge import kinds
-from ansible_collections.pve.mobility.plugins.module_utils.model.snapshot import SnapshotError, from_plain
+from ansible_collections.pve.mobility.plugins.module_utils.model.snapshot import SnapshotError
 from ansible_collections.pve.mobility.plugins.module_utils.model.state import ClusterState
 from ansible_collections.pve.mobility.plugins.module_utils.planning.ask import Impossible, Options
 from ansible_collections.pve.mobility.plugins.module_utils.planning.plan import Limits, Plan, PlanError, plan_from_json
@@ -26,7 +26,7 @@ from ansible_collections.pve.mobility.plugins.plugin_utils import asking, plan_p
 _LIMITS = Limits()
 _POLICY = Policy()
 _SPEC: dict[str, dict[str, Any]] = {
-    "facts": {"type": "dict"},
+    "facts": {"type": "raw"},
     "node_facts": {"type": "dict"},
     "nodes": {"type": "list", "elements": "str"},
     "needs": {"type": "dict", "default": {}},
@@ -64,10 +64,10 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         _spec, options = self.validate_argument_spec(argument_spec={**_SPEC, **CONNECTION_SPEC})
         snapshot = options["facts"] or self._collected(task_vars)
-        if snapshot.get("failed"):
+        if isinstance(snapshot, Mapping) and snapshot.get("failed"):
             return {**result, **snapshot}
         try:
-            return {**result, **self._planned(options, from_plain(snapshot))}
+            return {**result, **self._planned(options, asking.state(snapshot))}
         except (Impossible, SnapshotError, PlanError, report.ReportError) as problem:
             return {**result, **_failure("invalid", str(problem))}
 

@@ -64,8 +64,9 @@ options:
   facts:
     description:
       - A result of M(pve.mobility.cluster_info), with O(pve.mobility.cluster_info#module:subset) V(all) and, for
-        estimates, V(history). What was not collected is not judged.
-    type: dict
+        estimates, V(history); or a file on the controller that holds one as JSON. What was not collected is not
+        judged.
+    type: raw
   node_facts:
     description: Results of M(pve.mobility.zfs_info) by node, for snapshots and tools that compete with replication.
     type: dict

@@ -44,8 +44,10 @@ attributes:
     support: full
 options:
   facts:
-    description: A result of M(pve.mobility.cluster_info), with O(pve.mobility.cluster_info#module:subset) V(all).
-    type: dict
+    description:
+      - A result of M(pve.mobility.cluster_info), with O(pve.mobility.cluster_info#module:subset) V(all), or a file on
+        the controller that holds one as JSON.
+    type: raw
   node_facts:
     description: Results of M(pve.mobility.zfs_info) by node, as in M(pve.mobility.preflight).
     type: dict

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.pve.mobility.plugins.module_utils.model.meant import meant
+from ansible_collections.pve.mobility.plugins.module_utils.model.snapshot import SnapshotError, from_json, from_plain
+from ansible_collections.pve.mobility.plugins.module_utils.model.state import ClusterState
 from ansible_collections.pve.mobility.plugins.module_utils.model.thresholds import Thresholds
 from ansible_collections.pve.mobility.plugins.module_utils.model.zfs_facts import ZfsFacts, zfs_facts
 from ansible_collections.pve.mobility.plugins.module_utils.planning.ask import Impossible
@@ -18,6 +21,27 @@ THRESHOLDS: dict[str, Any] = {
     "type": "dict",
     "options": {name: {"type": "float"} for name in Thresholds.__dataclass_fields__},
 }
+
+
+def state(given: Any) -> ClusterState:
+    """From the option ``facts``: a result of ``cluster_info``, or a file on the controller that holds one as JSON.
+
+    :raises SnapshotError: it is something else, damaged, cut off, or of a newer schema.
+    """
+    if not isinstance(given, str):
+        return from_plain(given)
+    if given.lstrip().startswith("{"):
+        return from_json(given)
+    try:
+        text = Path(given).expanduser().read_text(encoding="utf-8")
+    except OSError as problem:
+        raise SnapshotError(
+            f"The snapshot {given} cannot be read: {problem.strerror}. Give a file on the controller, or the registered"
+            " result of cluster_info."
+        ) from None
+    except UnicodeDecodeError:
+        raise SnapshotError(f"The snapshot {given} is no text: give a file that holds one as JSON.") from None
+    return from_json(text)
 
 
 def know(accept: frozenset[str], known: set[str]) -> None:

@@ -58,6 +58,19 @@ class Page(HTMLParser):
         self.text += data
 
 
+def broken_files(folder: Path) -> list[dict[str, Any]]:
+    """Snapshots that are none, any more or yet."""
+    texts = {
+        "cut-off.json": ('{"schema": 1, "guests": [{"vmid": 10', "cut off"),
+        "newer.json": ('{"schema": 2}', "schema 2, and this release reads schemas up to 1"),
+        "other.json": ("[1]", "no snapshot of cluster_info"),
+    }
+    for name, (text, _words) in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    rows = [{"ask": {}, "facts": str(folder / name), "words": words} for name, (_text, words) in texts.items()]
+    return [*rows, {"ask": {}, "facts": str(folder / "nowhere.json"), "words": "cannot be read: No such file"}]
+
+
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     with running_lab(TROUBLED) as running:
@@ -77,7 +90,7 @@ def test_moves_drains_and_the_cluster_are_judged(lab: Lab, tmp_path: Path) -> No
             "shared": 107,
             "movable": [107, 200],
             "troubles": TROUBLES,
-            "nonsense": NONSENSE,
+            "nonsense": [*NONSENSE, *broken_files(tmp_path)],
         },
     )
     assert outcome.code == 0, outcome.text

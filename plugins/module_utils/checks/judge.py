@@ -14,6 +14,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.checks import (
     capacity,
     cpu,
     devices,
+    disks,
     formats,
     ha,
     ha_recovery,
@@ -144,6 +145,14 @@ def judge_scope(scope: Scope) -> Iterator[Finding]:
 
 
 def kinds() -> dict[str, Kind]:
-    """Every kind of finding by its id, in the order of the checks."""
-    found = [value for module in MODULES for value in vars(module).values() if isinstance(value, Kind)]
-    return {kind.id: kind for kind in found}
+    """Every kind of finding about moves of guests by its id, in the order of the checks."""
+    return {kind.id: kind for module in MODULES for kind in _kinds_of(module)}
+
+
+def disk_kinds() -> dict[str, Kind]:
+    """Likewise about disks that go to another storage."""
+    return {kind.id: kind for kind in _kinds_of(disks)}
+
+
+def _kinds_of(module: ModuleType) -> Iterator[Kind]:
+    return (value for value in vars(module).values() if isinstance(value, Kind))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.pve.mobility.plugins.module_utils.api.errors import Invalid, NotFound, Unsupported
+from ansible_collections.pve.mobility.plugins.module_utils.checks.judge import disk_kinds
+from ansible_collections.pve.mobility.plugins.module_utils.execution.accepting import accepted
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest
 from ansible_collections.pve.mobility.plugins.module_utils.model.disk import Disk, DiskKind
 from ansible_collections.pve.mobility.plugins.module_utils.model.guest_config import GuestConfig
@@ -97,7 +99,7 @@ def from_options(options: Mapping[str, Any]) -> DiskRequest:
         bool(options.get("allow_stop")),
         int(options.get("stop_timeout") or 180),
         options.get("preflight") or "enforce",
-        frozenset(options.get("accept") or ()),
+        accepted(options, disk_kinds()),
         float(options.get("timeout") or 0),
         options.get("on_timeout") or "leave",
     )

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.pve.mobility.plugins.module_utils.api.errors import Invalid
+from ansible_collections.pve.mobility.plugins.module_utils.checks.judge import kinds
+from ansible_collections.pve.mobility.plugins.module_utils.execution.accepting import accepted
 from ansible_collections.pve.mobility.plugins.module_utils.execution.request import MoveRequest, storage_map
 from ansible_collections.pve.mobility.plugins.module_utils.model.thresholds import Thresholds
 from ansible_collections.pve.mobility.plugins.module_utils.planning.ask import Options
@@ -58,7 +60,7 @@ def from_options(options: Mapping[str, Any]) -> DrainRequest:
     to = tuple(dict.fromkeys(str(name).strip() for name in options.get("to") or () if str(name).strip()))
     if node in to:
         raise Invalid(f"{node} is to be emptied, and cannot be among the nodes that take its guests (to).")
-    accept = frozenset(str(name) for name in options.get("accept") or ())
+    accept = accepted(options, kinds())
     mapping = storage_map(options.get("target_storage"))
     given = {name: float(value) for name, value in (options.get("thresholds") or {}).items() if value is not None}
     base = Limits()

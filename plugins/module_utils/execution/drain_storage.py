@@ -12,6 +12,8 @@ from typing import Any
 from ansible_collections.pve.mobility.plugins.module_utils.api.clock import Clock
 from ansible_collections.pve.mobility.plugins.module_utils.api.errors import Invalid, TaskFailed, TimedOut
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
+from ansible_collections.pve.mobility.plugins.module_utils.checks.judge import disk_kinds
+from ansible_collections.pve.mobility.plugins.module_utils.execution.accepting import accepted
 from ansible_collections.pve.mobility.plugins.module_utils.execution.storage_drain import (
     DrainWork,
     StorageDrain,
@@ -60,7 +62,7 @@ def from_options(options: Mapping[str, Any]) -> DrainRequest:
             frozenset(nodes) if nodes else None,
             reserve,
             bool(options.get("allow_stop")),
-            frozenset(options.get("accept") or ()),
+            accepted(options, disk_kinds()),
         ),
         int(options.get("parallel") or 2),
         options.get("bwlimit"),

@@ -23,7 +23,9 @@ from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
 )
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
 from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding, Severity
+from ansible_collections.pve.mobility.plugins.module_utils.checks.judge import kinds
 from ansible_collections.pve.mobility.plugins.module_utils.checks.migration_network import INSECURE, prove
+from ansible_collections.pve.mobility.plugins.module_utils.execution.accepting import accepted
 from ansible_collections.pve.mobility.plugins.module_utils.execution.network_proof import node_networks
 from ansible_collections.pve.mobility.plugins.module_utils.execution.newest import (
     Newest,
@@ -52,7 +54,7 @@ def from_options(options: Mapping[str, Any]) -> Request:
         wanted = wish(options, options.get("absent") or ())
     except BadWish as bad:
         raise Invalid(str(bad)) from None
-    return Request(wanted, options.get("preflight") or "enforce", frozenset(options.get("accept") or ()))
+    return Request(wanted, options.get("preflight") or "enforce", accepted(options, kinds()))
 
 
 def run(session: Session, request: Request, check: bool = False) -> dict[str, Any]:

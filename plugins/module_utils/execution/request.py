@@ -12,6 +12,8 @@ from typing import Any
 
 from ansible_collections.pve.mobility.plugins.module_utils.api.connection import Connection
 from ansible_collections.pve.mobility.plugins.module_utils.api.errors import Invalid, Unsupported
+from ansible_collections.pve.mobility.plugins.module_utils.checks.judge import kinds
+from ansible_collections.pve.mobility.plugins.module_utils.execution.accepting import accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def from_options(options: Mapping[str, Any], connection: Connection) -> MoveRequ
         sync_first=options.get("sync_first"),
         sync_max_age=options.get("sync_max_age", 900),
         preflight=options.get("preflight") or "enforce",
-        accept=frozenset(options.get("accept") or ()),
+        accept=accepted(options, kinds()),
         timeout=float(options.get("timeout") or 0),
         on_timeout=options.get("on_timeout") or "leave",
     )
