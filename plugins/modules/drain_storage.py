@@ -170,6 +170,11 @@ planned:
       description: What they take there, at most.
       type: int
       sample: 34359738368
+    after:
+      description: Guests with linked clones of these disks, which move first.
+      type: list
+      elements: int
+      sample: [105]
 bytes:
   description: Bytes of all moves that were planned, at most.
   returned: when it was planned in this run

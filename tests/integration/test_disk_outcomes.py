@@ -213,6 +213,17 @@ def drain(lab: Lab, storage: str, check: bool = False, **options: Any) -> dict[s
         return drain_storage.run(session, LabClock(lab), request, check=check)
 
 
+def test_a_template_waits_until_the_last_of_its_clones_is_gone() -> None:
+    """Also when a place is free, and a clone has another disk to move first."""
+    on = {"storage": "nas", "size": "2G", "used": "1G"}
+    big = {"storage": "nas", "size": "60G", "used": "50G"}
+    clone = {"clone_of": 110, "running": False}
+    lab = start({110: {"disk": on, "template": True}, 111: {**clone, "ide0": big}, 112: clone})
+    result = drain(lab, "nas", targets=("ceph",))
+    assert result["empty"]
+    assert [row["vmid"] for row in result["done"]] == [112, 111, 110]
+
+
 def test_everything_that_a_storage_collects_is_found_and_named() -> None:
     on = {"storage": "nas", "size": "2G", "used": "1G"}
     lab = start(

@@ -241,5 +241,20 @@ def test_guests_of_a_node_that_is_off_stay() -> None:
     assert "is on pve2, which is offline" in stays.why
 
 
+def test_what_is_left_out_by_its_node_still_keeps_the_storage_from_being_empty() -> None:
+    situation = stage(
+        (100, {"scsi0": "old:100/a.raw,size=8G"}),
+        (101, {"scsi0": "old:101/a.raw,size=8G", "node": "pve2"}),
+        volumes={"pve1": [volume("old:100/a.raw", 100), volume("old:101/a.raw", 101)]},
+    )
+    found = plan(situation, only_nodes=frozenset({"pve1"}))
+    assert [move.guest.vmid for move in found.moves] == [100]
+    assert [item.why for item in found.stays] == ["scsi0 of 101 g101 is on pve2, and only disks on pve1 are to move"]
+    moved = stage(
+        (101, {"scsi0": "old:101/a.raw,size=8G", "node": "pve2"}), volumes={"pve1": [volume("old:101/a.raw", 101)]}
+    )
+    assert not plan(moved, only_nodes=frozenset({"pve1"})).empty
+
+
 def test_an_empty_storage() -> None:
     assert plan(stage(volumes={"pve1": [volume("old:iso/x.iso", None, content="iso")]})).empty

@@ -39,6 +39,10 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.release import 
 PATH = "/cluster/options"
 
 
+FORGOTTEN = "options-forgotten"
+"""Id of the finding that older nodes will drop what is written."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """:ivar preflight: ``enforce``, ``warn`` or ``skip``. :ivar accept: findings that do not stop it."""
@@ -54,7 +58,7 @@ def from_options(options: Mapping[str, Any]) -> Request:
         wanted = wish(options, options.get("absent") or ())
     except BadWish as bad:
         raise Invalid(str(bad)) from None
-    return Request(wanted, options.get("preflight") or "enforce", accepted(options, kinds()))
+    return Request(wanted, options.get("preflight") or "enforce", accepted(options, [*kinds(), FORGOTTEN]))
 
 
 def run(session: Session, request: Request, check: bool = False) -> dict[str, Any]:
@@ -110,7 +114,7 @@ def _forgotten(wanted: Wish, releases: Mapping[str, Release]) -> list[Finding]:
         return []
     return [
         Finding(
-            "options-forgotten",
+            FORGOTTEN,
             Severity.WARN,
             f"{', '.join(names)} cannot read {what} and will erase it with the next own write of datacenter.cfg",
             "upgrade the nodes soon, and change nothing through them",

@@ -31,7 +31,7 @@ FRESH = 30.0
 
 @dataclass(slots=True)
 class DrainWork:
-    """:ivar queue: moves that have not begun: vmid, label, disks, target, bytes. :ivar running: works of guests.
+    """:ivar queue: moves that have not begun: vmid, label, disks, target, bytes, after. :ivar running: works of guests.
 
     :ivar done: rows of what has ended, failures included. :ivar asked_at: clock of the beginning.
     :ivar start_for: seconds after that in which moves may begin, None for ever.
@@ -74,6 +74,7 @@ def queued(move: PlannedMove) -> dict[str, Any]:
         "disks": list(move.disks),
         "target": move.target,
         "bytes": move.bytes,
+        "after": list(move.after),
     }
 
 
@@ -161,11 +162,14 @@ class StorageDrain:
         )
 
     def _fill(self) -> None:
-        """The next guest of the queue that nothing is moved of just now."""
+        """The next guest of the queue that nothing is moved of just now, and on whose disks nothing hangs any more."""
         work = self.work
         while len(self.movers) < work.parallel and work.queue and not self.closed:
             busy = {mover.work.vmid for mover in self.movers}
-            entry = next((row for row in work.queue if row["vmid"] not in busy), None)
+            ahead = busy | {row["vmid"] for row in work.queue}
+            entry = next(
+                (row for row in work.queue if row["vmid"] not in busy and ahead.isdisjoint(row["after"])), None
+            )
             if entry is None:
                 return
             work.queue.remove(entry)

@@ -9,7 +9,7 @@ Deterministic: the same snapshot gives the same plan. Capacity is counted down a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.pve.mobility.plugins.module_utils.checks.disks import judge_disks
 from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Severity
@@ -43,7 +43,10 @@ class DrainOptions:
 
 @dataclass(frozen=True, slots=True)
 class PlannedMove:
-    """Disks of one guest to one storage: one call of ``move_disk``. Bytes: what they take there at most."""
+    """Disks of one guest to one storage: one call of ``move_disk``. Bytes: what they take there at most.
+
+    :ivar after: guests whose linked clones hang on these disks; theirs have to be gone before these can be freed.
+    """
 
     guest: Guest
     disks: tuple[str, ...]
@@ -51,6 +54,7 @@ class PlannedMove:
     target: str
     bytes: int
     stop: bool = False
+    after: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,8 @@ def plan_drain(state: ClusterState, inventory: Inventory, options: DrainOptions)
             stays.append(hindrance)
         elif options.only_nodes is None or item.guest.node in options.only_nodes:
             movable.setdefault(item.guest.vmid, []).append(item)
+        else:
+            stays.append(_elsewhere(item, item.guest, options.only_nodes))
     moves: list[PlannedMove] = []
     # Clones first: a template can go when nothing hangs on it any more.
     last = sorted(movable, key=lambda vmid: (_template(state, vmid), -_size(movable[vmid]), vmid))
@@ -110,7 +116,7 @@ def plan_drain(state: ClusterState, inventory: Inventory, options: DrainOptions)
         stays += left
     return DrainPlan(
         inventory.storage,
-        tuple(moves),
+        tuple(replace(move, after=_clones_of(move, moves)) for move in moves),
         tuple(sorted(stays, key=lambda item: (item.found.node, item.found.volid))),
         tuple(item for item in found if item.what is What.FILE),
         dict(inventory.unseen),
@@ -125,6 +131,13 @@ def _check(inventory: Inventory, options: DrainOptions) -> None:
         if name not in known:
             listed = ", ".join(sorted(known - {inventory.storage})) or "none that the user may see"
             raise Impossible(f"There is no storage {name} on any node; there are: {listed}.")
+
+
+def _clones_of(base: PlannedMove, moves: Sequence[PlannedMove]) -> tuple[int, ...]:
+    """Guests with linked clones of volumes that are to move too."""
+    starts = tuple(f"{volid}/" for volid in base.volids)
+    found = {move.guest.vmid for move in moves if any(volid.startswith(starts) for volid in move.volids)}
+    return tuple(sorted(found - {base.guest.vmid}))
 
 
 def _template(state: ClusterState, vmid: int) -> bool:
@@ -167,6 +180,15 @@ def _kept(inventory: Inventory, item: Found) -> Stays:
         f"it belongs to {name} by its name and is in none of its configurations",
         f"free it when nothing needs it (pvesm free {item.volid} on {node}), or take it up as unused disk (qm rescan or"
         " pct rescan)",
+    )
+
+
+def _elsewhere(item: Found, guest: Guest, nodes: frozenset[str]) -> Stays:
+    key = item.disk.key if item.disk is not None else item.volid
+    return Stays(
+        item,
+        f"{key} of {guest.label} is on {guest.node}, and only disks on {', '.join(sorted(nodes))} are to move",
+        f"run it for {guest.node} too, or leave nodes out",
     )
 
 
