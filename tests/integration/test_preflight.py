@@ -73,7 +73,7 @@ def broken_files(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with running_lab(TROUBLED) as running:
+    with running_lab(TROUBLED, speed=1) as running:
         yield running
 
 
@@ -108,6 +108,18 @@ def test_moves_drains_and_the_cluster_are_judged(lab: Lab, tmp_path: Path) -> No
     assert judged["ok"] and judged["accepted"][0]["note"] == "the new switch comes in May"
     assert lab.info["token_secret"] not in (tmp_path / "cluster.json").read_text(encoding="utf-8")
     assert "107 archive" in (tmp_path / "move.md").read_text(encoding="utf-8")
+
+
+def test_the_example_runs(lab: Lab, tmp_path: Path) -> None:
+    """From the file that it keeps, with rules of the house."""
+    example = CHECKOUT / "docs" / "examples" / "look_before.yml"
+    outcome = play(example, lab, variables={"node": "pve1", "folder": str(tmp_path)})
+    assert outcome.code == 0, outcome.text
+    assert " warn    100 web " in outcome and "not-at-boot" in outcome and "small-cluster" in outcome
+    assert '"msg": "web, gpu, fast' in outcome
+    text = (tmp_path / "drain-pve1.html").read_text(encoding="utf-8")
+    assert "the storage team saves replicated guests" in text
+    assert lab.writes() == []
 
 
 def test_the_audit_writes_its_report_and_fails_only_when_told(lab: Lab, tmp_path: Path) -> None:
