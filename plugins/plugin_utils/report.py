@@ -49,7 +49,7 @@ def markdown(result: Mapping[str, Any], state: ClusterState) -> str:
         for row in result["findings"]:
             severity = f"{row['severity']} (accepted)" if row.get("accepted") else row["severity"]
             cells = (severity, subject(row, result["names"]), row["id"], row["message"], row["remedy"])
-            parts.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+            parts.append("| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |")
         parts.append("")
     if result["moves"]:
         parts += ["| Guest | From | To | Copied | Time |", "|---|---|---|---|---|"]

@@ -121,9 +121,8 @@ def _drain(state: ClusterState, ask: DrainAsk, options: Options) -> Verdict:
             proposals.append(_proposal(judged, Rates.of(state, options.thresholds)))
     names = {node.name, *(item.name for item in targets)}
     findings += judge_scope(_scope(state, options, names, {guest.vmid for guest in guests}))
-    count = f"{len(guests)} guest{'' if len(guests) == 1 else 's'}"
     return Verdict(
-        f"Draining {node.name}: {count}",
+        f"Draining {node.name}: {_count(len(guests), 'guest')}",
         _ordered(findings),
         tuple(proposals),
         total(item.estimate for item in proposals if item.target is not None),
@@ -163,7 +162,7 @@ def _cluster(state: ClusterState, options: Options) -> Verdict:
     findings += judge_scope(_scope(state, options, None, None))
     name = f" {state.name}" if state.name else ""
     return Verdict(
-        f"Cluster{name}: {len(state.nodes)} nodes, {len(state.guests)} guests",
+        f"Cluster{name}: {_count(len(state.nodes), 'node')}, {_count(len(state.guests), 'guest')}",
         _ordered(findings),
         accept=options.accept,
     )
@@ -185,6 +184,10 @@ def _scope(state: ClusterState, options: Options, nodes: set[str] | None, guests
         options.zfs,
         options.isolated,
     )
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def _state(node: Node) -> str:
