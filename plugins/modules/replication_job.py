@@ -17,7 +17,8 @@ description:
   - It stays true when the guest moves. A migration to a replica turns the job round, so that nothing is left to do;
     after a migration to another node exactly the missing and the superfluous jobs change.
   - A job is told by guest and target. Numbers of jobs are allocated and mean nothing.
-  - When the only copy is to be somewhere else, the new copy is complete before the old one goes.
+  - When the last copy that can be used is to be somewhere else, the new copy is complete before the old one goes. A
+    copy that fails, or that is on a node that is off, does not count.
   - A removal is awaited. Proxmox VE only marks the job, and the scheduler of the guest's node cleans up at the next
     full minute.
   - On the controller the task shows how far a copy is, a line a step.

@@ -21,6 +21,7 @@ description:
   - Removals are marked and not waited for. When the only copy of a guest is to be somewhere else, the old job stays, is
     listed under RV(waiting), and goes with a later run, when the new copy is complete.
   - For guests under HA it proposes rules that keep them to the nodes that hold their data, and makes them on request.
+    Nodes to which a guest cannot be replicated are left out.
     The HA manager itself knows nothing of copies.
   - Jobs of guests that no rule matches are left alone.
 notes:

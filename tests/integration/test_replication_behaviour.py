@@ -10,8 +10,10 @@ import pytest
 
 from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
     Conflict,
+    Invalid,
     Locked,
     MaybeSent,
+    NodeUnreachable,
     TimedOut,
 )
 from tests.conformance.client import Lab
@@ -139,6 +141,47 @@ def test_the_only_copy_stays_until_the_new_one_is_complete(lab: Lab) -> None:
     assert set(jobs(lab)) == {"pve3"}
     assert all(complete), "at each moment there was a complete copy"
     assert lab.get("/nodes/pve2/storage/tank/content", {"vmid": 100}) == []
+
+
+def test_a_copy_on_a_node_that_is_off_is_no_reason_to_give_up_another(lab: Lab) -> None:
+    declare(lab, replicas=["pve1", "pve2", "pve3"], wait_for_sync=True)
+    control(lab, "POST", "/lab/node", node="pve3", action="power-off")
+    lab.advance(60.0)
+    usable: list[set[str]] = []
+
+    class Watching(LabSession):
+        def _on_any_host(self, method: str, path: str, params: dict[str, Any]) -> Any:
+            held = {name for name, row in jobs(lab).items() if "remove_job" not in row}
+            usable.append({name for name, when in synced(lab).items() if when} & held - {"pve3"})
+            return super()._on_any_host(method, path, params)
+
+    result = declare(lab, session=Watching(lab), replicas=["pve1", "pve3", "pve4"])
+    assert (result["created"], result["removed"]) == (["100-2"], ["100-0"])
+    assert set(jobs(lab)) == {"pve3", "pve4"}
+    assert all(usable), "at each moment there was a copy on a node that is up"
+
+
+def test_a_copy_that_fails_is_brought_up_to_date_before_another_one_goes(lab: Lab) -> None:
+    declare(lab, replicas=["pve1", "pve2", "pve3"], wait_for_sync=True)
+    # Of the two jobs, which run one after the other, the second one.
+    lab.cluster.faults.add({"task": "replicate", "vmid": 100, "nth": 2, "effect": {"fail": "out of space"}})
+    while not any(row["fail_count"] for row in lab.get("/nodes/pve1/replication", {"guest": 100})):
+        lab.advance(60.0)
+    result = declare(lab, replicas=["pve1", "pve3"])
+    assert result["removed"] == ["100-0"]
+    assert [(row["target"], row["fail_count"]) for row in result["jobs"]] == [("pve3", 0)]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_the_only_copy_is_not_given_up_for_one_that_nobody_can_make(lab: Lab, check: bool) -> None:
+    declare(lab, replicas=["pve1", "pve2"], wait_for_sync=True)
+    with pytest.raises(Invalid, match="with enabled: false no other one is made"):
+        declare(lab, replicas=["pve1", "pve3"], enabled=False, check=check)
+    control(lab, "POST", "/lab/node", node="pve3", action="power-off")
+    lab.advance(60.0)
+    with pytest.raises(NodeUnreachable, match="is on pve2, which is not declared .* because pve3 is offline"):
+        declare(lab, replicas=["pve1", "pve3"], check=check)
+    assert set(jobs(lab)) == {"pve2"}
 
 
 def test_when_the_new_copy_does_not_come_in_time_the_old_one_stays(lab: Lab) -> None:

@@ -13,6 +13,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
     ApiError,
     Invalid,
     MobilityError,
+    NoQuorum,
     NotFound,
     PermissionDenied,
 )
@@ -20,6 +21,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.policy_requ
 from ansible_collections.pve.mobility.plugins.module_utils.execution.replication_policy import PartlyFailed, run
 from tests.conformance.client import Lab
 from tests.integration.inprocess import LabClock, LabSession, reading
+from tests.integration.replicas import control
 
 NODES = ["pve1", "pve2", "pve3", "pve4"]
 DB = {
@@ -241,6 +243,43 @@ def test_one_job_that_cannot_be_written_does_not_stop_the_others() -> None:
     assert len(caught.value.details["created"]) == 11
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_without_quorum_nothing_is_written(check: bool) -> None:
+    lab = start(4)
+    for node in ("pve3", "pve4"):
+        control(lab, "POST", "/lab/node", node=node, action="power-off")
+    lab.advance(60.0)
+    with pytest.raises(NoQuorum, match="has no quorum"):
+        enforce(lab, DB, check=check)
+    assert jobs(lab) == {}
+
+
+def test_a_copy_that_can_be_used_stays_until_another_one_can() -> None:
+    lab = start(4)
+    enforce(lab, DB)
+    lab.advance(700.0)
+    control(lab, "POST", "/lab/node", node="pve3", action="power-off")
+    lab.advance(60.0)
+    moved = {**DB, "replicas": ["pve1", "pve3", "pve4"]}
+    first = enforce(lab, moved)
+    assert [(row["guest"], row["target"]) for row in first["waiting"]] == [(100, "pve2")]
+    assert (first["created"], first["removed"]) == (["100-2"], [])
+    lab.advance(700.0)
+    second = enforce(lab, moved)
+    assert (second["waiting"], second["removed"]) == ([], ["100-0"])
+
+
+def test_what_has_to_wait_for_a_node_and_what_is_about_nobody_is_said() -> None:
+    lab = start(4)
+    control(lab, "POST", "/lab/node", node="pve3", action="power-off")
+    lab.advance(60.0)
+    typo = {"name": "typo", "guests": {"tags": ["bd"]}, "replicas": ["pve1", "pve2"]}
+    result = enforce(lab, DB, typo)
+    assert result["created"] == ["100-0", "100-1"]
+    assert "pve3 is offline: first copies of 1 guests are made when it is back." in result["warnings"]
+    assert any("typo of the policy is about no guest" in text for text in result["warnings"])
+
+
 WRONG: dict[str, tuple[list[dict[str, Any]], type[MobilityError], str]] = {
     "no rule": ([], Invalid, "rules is empty"),
     "no nodes": ([{"guests": {"tags": ["db"]}}], Invalid, "rule 1 of the policy needs either replicas"),
@@ -328,6 +367,27 @@ def test_before_9_0_restricted_groups_do_it() -> None:
     assert int(group["restricted"]) == 1
     assert lab.get("/cluster/ha/resources/vm:100")["group"] == "replicas-pve1-pve2-pve3"
     assert not enforce(lab, ha="create")["changed"]
+
+
+def test_ha_is_not_sent_where_no_copy_can_be() -> None:
+    lab = start(4, change={902: {"running": True, "ha": True}}, ha={"settled": True})
+    three = {"name": "odd", "guests": {"vmids": [902]}, "replicas": ["pve2", "pve3", "pve4"]}
+    made = enforce(lab, three, ha="create")
+    assert [(row["guest"], row["target"]) for row in made["cannot"]] == [(902, "pve4")]
+    assert made["guests"][0]["replicas"] == ["pve2", "pve3"]
+    assert set(lab.get("/cluster/ha/rules")[0]["nodes"].split(",")) == {"pve2", "pve3"}
+
+
+def test_the_right_to_make_rules_is_asked_for_before_jobs_are_written() -> None:
+    lab = start(4, change={100: {"running": True, "ha": True}}, ha={"settled": True},
+                users={"weak@pve": {"password": "x"}},
+                roles={"Weak": ["VM.Audit", "VM.Replicate", "Datastore.Audit", "Sys.Audit"]},
+                acl=[{"path": "/", "who": "weak@pve", "role": "Weak"}])  # fmt: skip
+    session = LabSession(lab, auth="ticket:weak@pve")
+    for check in (True, False):
+        with reading(session), pytest.raises(PermissionDenied, match="Sys.Console on /"):
+            run(session, LabClock(lab), from_options({"rules": [DB], "ha": "create"}), check)
+    assert jobs(lab) == {}
 
 
 def test_the_error_names_the_privilege() -> None:

@@ -77,6 +77,21 @@ def test_the_only_copy_stays_until_another_is_complete(jobs: list[ReplicationJob
     assert plan(100, ["pve2"], jobs, ANY, exact=True).wait_before_removal is waits
 
 
+@pytest.mark.parametrize(
+    ("kept", "waits"),
+    [
+        (job(1, "pve2"), False),
+        (job(1, "pve2", disabled=True), False),
+        (job(1, "pve2", fail_count=1), True),
+        (job(1, "pve4"), True),
+    ],
+)
+def test_a_copy_that_cannot_be_used_is_none(kept: ReplicationJob, waits: bool) -> None:
+    up = frozenset({"pve1", "pve2", "pve3"})
+    found = plan(100, ["pve2", "pve4"], [job(0, "pve3"), kept], ANY, exact=True, reachable=up)
+    assert found.wait_before_removal is waits
+
+
 def test_nothing_waits_when_no_copy_is_declared() -> None:
     assert not removal([job(0, "pve2")], None).wait_before_removal
 

@@ -10,8 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.pve.mobility.plugins.module_utils.api.errors import NotImplementedByRelease
+from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
+    NotImplementedByRelease,
+    PermissionDenied,
+)
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
+from ansible_collections.pve.mobility.plugins.module_utils.execution.rights import Rights
 from ansible_collections.pve.mobility.plugins.module_utils.model.ha_config import (
     HaResource,
     HaRule,
@@ -47,6 +51,23 @@ class HaSide:
         resources, rules, groups = read_ha(session)
         holders = {item.guest.sid: item.nodes for item in plans if not item.homeless and _has_copies(item)}
         return cls(judge(holders, resources, rules), groups, _rules={rule.id: rule for rule in rules})
+
+    def may_create(self, session: Session) -> None:
+        """One request, when there is something to make.
+
+        :raises PermissionDenied: before anything is written.
+        """
+        if not self.judgement.proposals:
+            return
+        rights = Rights(session.get("/access/permissions", {"path": "/"}) or {})
+        if not rights.may("/", "Sys.Console"):
+            raise PermissionDenied(
+                f"Permission is missing to make HA {'groups' if self.groups else 'rules'}: Sys.Console on /. Give a"
+                " role with it to the user, and to the token too when it has privilege separation, or let ha be"
+                " propose. Nothing was changed.",
+                path="/",
+                privileges=["Sys.Console"],
+            )
 
     def create(self, session: Session) -> None:
         """Make what is proposed. A rule that somebody else has made is never changed.

@@ -90,7 +90,12 @@ def decide(session: Session, request: ReplicationRequest) -> Decision:
                 " all of them get a copy; move it back, or declare the node."
             )
         decision.plan = plan(
-            guest.vmid, decision.targets, seen.jobs.values(), request.settings, exact=request.replicas is not None
+            guest.vmid,
+            decision.targets,
+            seen.jobs.values(),
+            request.settings,
+            exact=request.replicas is not None,
+            reachable=frozenset(node.name for node in resources.nodes if node.online),
         )
         if request.sync_now:
             decision.sync = decision.plan.keep

@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.pve.mobility.plugins.module_utils.api.clock import Clock
 from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
     Conflict,
+    Invalid,
     Locked,
     MobilityError,
     NodeUnreachable,
@@ -66,10 +67,12 @@ def run(
     else:
         decision = decide(session, request)
         _refuse_what_cannot_be_awaited(decision, request)
+        _refuse_to_lose_the_only_copy(decision, request)
         if check:
             return _foreseen(session, decision, request)
         if decision.busy and (decision.plan.changed or decision.sync):
             decision = _after_migration(session, clock, request, decision)
+            _refuse_to_lose_the_only_copy(decision, request)
         result = {"diff": diff(decision, request)}
         work = _carry_out(session, clock, request, decision)
         result |= {"guest": _guest(work), "node": work.node}
@@ -106,6 +109,31 @@ def _refuse_what_cannot_be_awaited(decision: Decision, request: ReplicationReque
             node=away[0],
             guest=decision.guest.vmid,
         )
+
+
+def _refuse_to_lose_the_only_copy(decision: Decision, request: ReplicationRequest) -> None:
+    """:raises MobilityError: a copy would have to stay until another one is complete, and none can be made."""
+    if not decision.plan.wait_before_removal:
+        return
+    lost = ", ".join(job.target for job in decision.plan.remove)
+    what = f"The only copy of {decision.guest.label} that can be used is on {lost}, which is not declared any more"
+    if request.settings.enabled is False:
+        raise Invalid(
+            f"{what}, and with enabled: false no other one is made: declare the new nodes without it first, or remove"
+            " all jobs with state: absent. Nothing was changed."
+        )
+    home = decision.guest.node
+    away = [name for name in decision.targets if not decision.online(name)]
+    if not decision.online(home):
+        away = [home]
+    elif len(away) < len(decision.targets):
+        return
+    raise NodeUnreachable(
+        f"{what}, and no other one can be made now, because {', '.join(away)} is offline: bring it back, or declare"
+        f" {lost} too until then. Nothing was changed.",
+        node=away[0],
+        guest=decision.guest.vmid,
+    )
 
 
 def _awaited(decision: Decision, request: ReplicationRequest) -> list[str]:
@@ -211,7 +239,7 @@ def _await(decision: Decision, request: ReplicationRequest, work: ReplicationWor
     work.warnings = list(decision.warnings)
     names = set(_awaited(decision, request))
     if todo.wait_before_removal:
-        names |= set(decision.targets)
+        names |= {name for name in decision.targets if decision.online(name)}
     present = {job.target: job for job in todo.keep}
     for target in decision.targets:
         job = present.get(target)
@@ -224,6 +252,10 @@ def _await(decision: Decision, request: ReplicationRequest, work: ReplicationWor
             work.synced = True
         elif not job.last_sync:
             work.runs.append(Awaited(target, 0, job.fail_count > 0, job.fail_count))
+    if todo.wait_before_removal and not work.runs:
+        # The copies that are there have failed since: one of them has to be brought up to date.
+        failing = [job for job in todo.keep if job.target in names]
+        work.runs += [Awaited(job.target, max(job.last_sync, job.last_try), True, job.fail_count) for job in failing]
     if decision.cleanup is Cleanup.FORCE and not todo.wait_before_removal:
         return
     for job in (*todo.remove, *todo.leaving):

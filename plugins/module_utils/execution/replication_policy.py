@@ -89,13 +89,16 @@ def run(session: Session, clock: Clock, request: PolicyRequest, check: bool = Fa
         done = Done()
         seen = first = _look(reader, session, request)
         _may(session, seen)
+        ha = HaSide.read(session, seen.plans) if request.ha != "ignore" else HaSide()
+        if request.ha == "create":
+            ha.may_create(session)
         for _round in range(0 if check else ROUNDS):
             done.raced = False
             _carry_out(reader, clock, seen, done)
             if not done.raced:
                 break
             seen = _look(reader, session, request)
-        ha = HaSide.read(session, seen.plans) if request.ha != "ignore" else HaSide()
+            ha = HaSide.read(session, seen.plans) if request.ha != "ignore" else HaSide()
         if request.ha == "create" and not check:
             ha.create(session)
         result = _result(first, seen, done, ha, request, check)
@@ -120,11 +123,12 @@ def _look(reader: Reader, session: Session, request: PolicyRequest) -> Seen:
     chosen = [(guest, rule) for guest in resources.guests if (rule := _rule_of(request, guest)) is not None]
     jobs = [replication_job(row) for row in session.get("/cluster/replication") or ()]
     seen = Seen(resources, chosen, [replace(job, seen=False) for job in jobs])
-    seen.plans = plan_policy(chosen, seen.jobs, {})
+    up = frozenset(node.name for node in resources.nodes if node.online)
+    seen.plans = plan_policy(chosen, seen.jobs, {}, up)
     _ask_about_copies(reader, seen)
     seen.refused = find_refused(reader, resources, [item for item in seen.plans if item.plan.create])
     if seen.refused.guests or any(job.seen for job in seen.jobs):
-        seen.plans = plan_policy(chosen, seen.jobs, seen.refused.guests)
+        seen.plans = plan_policy(chosen, seen.jobs, seen.refused.guests, up)
     return seen
 
 
@@ -150,7 +154,10 @@ def _ask_about_copies(reader: Reader, seen: Seen) -> None:
 
 
 def _may(session: Session, seen: Seen) -> None:
-    """:raises PermissionDenied: the user may not write the jobs. :raises Invalid: a schedule makes no sense."""
+    """:raises PermissionDenied: the user may not write the jobs. :raises Invalid: a schedule makes no sense.
+
+    :raises NoQuorum: nobody could.
+    """
     changing = [item for item in seen.plans if item.plan.changed]
     if not changing:
         return
@@ -159,6 +166,11 @@ def _may(session: Session, seen: Seen) -> None:
     check_rights(session, vmids, label)
     for schedule in sorted({item.rule.settings.schedule for item in changing if item.rule.settings.schedule}):
         check_schedule(session, schedule)
+    up = {node.name for node in seen.resources.nodes if node.online}
+    guest = next((item.guest for item in changing if item.guest.node in up), None)
+    if guest is not None:
+        # A node cannot look at its jobs without quorum, and would say so only when the first one is written.
+        session.get(f"/nodes/{guest.node}/replication", {"guest": guest.vmid})
 
 
 # ---------------------------------------------------------------- writing
@@ -219,7 +231,12 @@ def _result(first: Seen, seen: Seen, done: Done, ha: HaSide, request: PolicyRequ
         "cannot": seen.refused.rows + [_homeless_row(item) for item in homeless],
         "failed_jobs": done.failed,
         "ha": ha.as_dict(),
-        "warnings": [*_outside(seen.plans), *(_busy(item) for item in seen.busy)],
+        "warnings": [
+            *_outside(seen.plans),
+            *(_busy(item) for item in seen.busy),
+            *_later(first),
+            *_unmatched(request, seen),
+        ],
         "diff": _diff(first),
     }
     return result
@@ -243,7 +260,7 @@ def _guest_row(item: GuestPlan) -> dict[str, Any]:
         "node": item.guest.node,
         "rule": item.rule.name,
         "replicas": list(item.nodes),
-        "schedules": {name: item.schedules.get(name) or present.get(name) for name in item.targets},
+        "schedules": {name: item.schedules.get(name) or present.get(name) for name in item.copies},
     }
 
 
@@ -265,6 +282,25 @@ def _outside(plans: Iterable[GuestPlan]) -> list[str]:
         for item in plans
         if not item.homeless and item.outside
     ]
+
+
+def _later(seen: Seen) -> Iterable[str]:
+    """Nodes that are off and get copies all the same."""
+    guests: dict[str, int] = {}
+    for item in seen.plans:
+        for target in item.plan.create:
+            guests[target] = guests.get(target, 0) + 1
+    for node in seen.resources.nodes:
+        if not node.online and node.name in guests:
+            yield f"{node.name} is {node.status}: first copies of {guests[node.name]} guests are made when it is back."
+
+
+def _unmatched(request: PolicyRequest, seen: Seen) -> Iterable[str]:
+    """A rule that is about nobody may have a tag or a name that is misspelt."""
+    used = {id(rule) for _guest, rule in seen.chosen}
+    for _selector, rule in request.rules:
+        if id(rule) not in used:
+            yield f"{rule.name} of the policy is about no guest: none matches, or an earlier rule matches them all."
 
 
 def _busy(item: GuestPlan) -> str:

@@ -35,7 +35,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.replication
 )
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Resources
 from ansible_collections.pve.mobility.plugins.module_utils.model.replication import ReplicationJob
-from ansible_collections.pve.mobility.plugins.module_utils.planning.replica_set import Cleanup
+from ansible_collections.pve.mobility.plugins.module_utils.planning.replica_set import Cleanup, usable
 
 POLL = 5.0
 """Runs start at full minutes; looking more often brings nothing."""
@@ -202,12 +202,17 @@ class Replicator:
                 self._fail(job, f"to {job.target} could not be removed (cleanup: keep leaves the copy there)")
 
     def _another_copy(self, seen: JobsSeen) -> bool:
-        """Whether a declared node has a complete copy."""
+        """Whether a declared node that is up has a complete copy."""
         waiting = {run.target for run in self.work.runs}
-        return any(
-            job.target in self.work.targets and job.target not in waiting and job.last_sync and not job.running
+        others = [
+            job
             for job in seen.jobs.values()
-        )
+            if job.target in self.work.targets and job.target not in waiting and not job.running
+        ]
+        if not any(usable(job, None) for job in others):
+            return False
+        up = frozenset(node.name for node in self.read_resources().nodes if node.online)
+        return any(usable(job, up) for job in others)
 
     def _leave(self, item: Superfluous, node: str) -> None:
         self.work.going.remove(item)

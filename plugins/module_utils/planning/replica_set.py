@@ -66,6 +66,7 @@ class Plan:
 
     :ivar create: nodes that lack a job, with the IDs that the jobs get. :ivar keep: jobs to declared nodes, as they are
         now. :ivar remove: superfluous jobs. :ivar leaving: superfluous jobs that are on their way out already.
+    :ivar reachable: nodes that are up; None: all.
     """
 
     create: Mapping[str, str] = field(default_factory=dict)
@@ -73,6 +74,7 @@ class Plan:
     keep: tuple[ReplicationJob, ...] = ()
     remove: tuple[ReplicationJob, ...] = ()
     leaving: tuple[ReplicationJob, ...] = ()
+    reachable: frozenset[str] | None = None
 
     @property
     def changed(self) -> bool:
@@ -82,12 +84,21 @@ class Plan:
     def wait_before_removal(self) -> bool:
         """Whether a superfluous copy must stay until another one is complete.
 
-        It need not when a declared copy is there, when there is no copy to lose, or when none is declared. A job about
-        which its node has not told may have one.
+        It need not when a declared copy can be used, when there is no copy to lose, or when none is declared. A job
+        about which its node has not told may have one.
         """
         declared = bool(self.create or self.keep)
         copies = any(job.last_sync or not job.seen for job in self.remove)
-        return declared and copies and not any(job.last_sync for job in self.keep)
+        return declared and copies and not any(usable(job, self.reachable) for job in self.keep)
+
+
+def usable(job: ReplicationJob, reachable: frozenset[str] | None) -> bool:
+    """Whether its copy is complete, kept up to date, and on a node that is up: one that is off helps nobody.
+
+    :param reachable: nodes that are up; None: all.
+    """
+    up = reachable is None or job.target in reachable
+    return bool(job.last_sync) and not job.fail_count and up
 
 
 def effective(jobs: Iterable[ReplicationJob], node: str) -> tuple[ReplicationJob, ...]:
@@ -102,11 +113,18 @@ def effective(jobs: Iterable[ReplicationJob], node: str) -> tuple[ReplicationJob
     )
 
 
-def plan(vmid: int, wanted: Iterable[str], jobs: Iterable[ReplicationJob], settings: Settings, exact: bool) -> Plan:
+def plan(
+    vmid: int,
+    wanted: Iterable[str],
+    jobs: Iterable[ReplicationJob],
+    settings: Settings,
+    exact: bool,
+    reachable: frozenset[str] | None = None,
+) -> Plan:
     """What makes the jobs of a guest those that are wanted.
 
     :param wanted: nodes that shall get copies, the guest's own not among them. :param jobs: as :func:`effective`
-        returns them. :param exact: jobs to other nodes are superfluous.
+        returns them. :param exact: jobs to other nodes are superfluous. :param reachable: nodes that are up; None: all.
     """
     present = {job.target: job for job in jobs}
     targets = tuple(dict.fromkeys(wanted))
@@ -118,6 +136,7 @@ def plan(vmid: int, wanted: Iterable[str], jobs: Iterable[ReplicationJob], setti
         keep,
         tuple(job for job in others if job.removing is None),
         tuple(job for job in others if job.removing is not None),
+        reachable,
     )
 
 

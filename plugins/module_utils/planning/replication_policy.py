@@ -43,7 +43,10 @@ class Rule:
 
 @dataclass(slots=True)
 class GuestPlan:
-    """What the policy means for one guest. ``homeless``: it is on a node of none of the sets."""
+    """What the policy means for one guest. ``homeless``: it is on a node of none of the sets.
+
+    :ivar refused: nodes of its set to which it cannot be replicated.
+    """
 
     guest: Guest
     rule: Rule
@@ -52,11 +55,17 @@ class GuestPlan:
     jobs: tuple[ReplicationJob, ...]
     schedules: Mapping[str, str] = field(default_factory=dict)
     homeless: bool = False
+    refused: tuple[str, ...] = ()
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        """All nodes that hold its data, its own among them."""
-        return tuple(sorted({self.guest.node, *self.targets}))
+        """All nodes that hold its data, or will, its own among them."""
+        return tuple(sorted({self.guest.node, *self.copies}))
+
+    @property
+    def copies(self) -> tuple[str, ...]:
+        """Nodes that get copies."""
+        return tuple(name for name in self.targets if name not in self.refused)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -72,11 +81,15 @@ class GuestPlan:
 
 
 def plan_policy(
-    chosen: Iterable[tuple[Guest, Rule]], jobs: Iterable[ReplicationJob], refused: Mapping[int, frozenset[str] | None]
+    chosen: Iterable[tuple[Guest, Rule]],
+    jobs: Iterable[ReplicationJob],
+    refused: Mapping[int, frozenset[str] | None],
+    reachable: frozenset[str] | None = None,
 ) -> list[GuestPlan]:
     """Every guest that a rule is about, with what is to be done.
 
-    :param refused: guests that cannot be replicated: at all (None), or to some nodes.
+    :param refused: guests that cannot be replicated: at all (None), or to some nodes. :param reachable: nodes that are
+        up; None: all.
     """
     of_guest: dict[int, list[ReplicationJob]] = {}
     for job in jobs:
@@ -89,8 +102,8 @@ def plan_policy(
             found.append(GuestPlan(guest, rule, (), Plan(keep=own), own, homeless=True))
             continue
         item = GuestPlan(guest, rule, replicas, Plan(), own)
-        wanted = [name for name in item.targets if not _refuses(refused, guest.vmid, name, own)]
-        item.plan = plan(guest.vmid, wanted, own, Settings(enabled=None), exact=True)
+        item.refused = tuple(name for name in item.targets if _refuses(refused, guest.vmid, name, own))
+        item.plan = plan(guest.vmid, item.copies, own, Settings(enabled=None), exact=True, reachable=reachable)
         found.append(item)
     _schedule(found, of_guest)
     for item in found:
