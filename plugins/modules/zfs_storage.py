@@ -178,8 +178,8 @@ findings:
   contains:
     id:
       description:
-        - V(dataset-missing), V(dataset-unproven), V(pool-unhealthy), V(storage-twice), V(storage-in-use) or
-          V(storage-holds-copies).
+        - V(dataset-missing), V(dataset-unproven), V(pool-unhealthy), V(storage-twice), V(storage-in-use),
+          V(storage-unproven) or V(storage-holds-copies).
       type: str
       sample: dataset-missing
     severity: {description: "V(block), V(warn) or V(info).", type: str, sample: block}

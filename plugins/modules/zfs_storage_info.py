@@ -20,8 +20,8 @@ description:
     the proof that they fit.
   - The role C(pve.mobility.zfs_storage) does all of it in order.
 notes:
-  - Needs C(Datastore.Audit) and, to look for datasets, C(Datastore.Allocate) on C(/storage), C(Sys.Audit) on C(/), and
-    C(VM.Audit) on C(/vms).
+  - Needs C(Datastore.Audit) and, to look for datasets and disks of guests, C(Datastore.Allocate) on C(/storage),
+    C(Sys.Audit) on C(/), and C(VM.Audit) on C(/vms).
 extends_documentation_fragment:
   - pve.mobility.api
   - pve.mobility.attributes
@@ -30,7 +30,8 @@ options:
   storages:
     description:
       - The standard. ID of each storage, with C(pool), and if wanted C(content) (images and rootdir), C(nodes) (all),
-        C(sparse), C(blocksize), C(mountpoint) and C(bwlimit), as M(pve.mobility.zfs_storage) takes them.
+        C(sparse), C(blocksize), C(mountpoint), C(bwlimit) and C(disable) (false), as M(pve.mobility.zfs_storage) takes
+        them.
     type: dict
     required: true
   node_facts:
@@ -106,8 +107,8 @@ findings:
       description:
         - V(storage-undefined), V(storage-drift), V(storage-wrong-pool), V(storage-wrong-type), V(storage-twice),
           V(storage-per-node), V(storage-inactive), V(dataset-missing), V(dataset-unproven), V(pool-missing),
-          V(pool-unhealthy), V(pool-full), V(disks-not-standard), V(disk-not-standard), V(disk-no-space) or
-          V(target-storage-used).
+          V(pool-unhealthy), V(pool-full), V(disks-not-standard), V(disk-not-standard), V(disk-no-space),
+          V(standard-unproven) or V(target-storage-used).
       type: str
       sample: storage-drift
     severity: {description: "V(block), V(warn) or V(info).", type: str, sample: warn}

@@ -179,7 +179,7 @@ def test_the_only_copy_is_not_given_up_for_one_that_nobody_can_make(lab: Lab, ch
         declare(lab, replicas=["pve1", "pve3"], enabled=False, check=check)
     control(lab, "POST", "/lab/node", node="pve3", action="power-off")
     lab.advance(60.0)
-    with pytest.raises(NodeUnreachable, match="is on pve2, which is not declared .* because pve3 is offline"):
+    with pytest.raises(NodeUnreachable, match=r"is on pve2, which is not declared .* because pve3 is offline"):
         declare(lab, replicas=["pve1", "pve3"], check=check)
     assert set(jobs(lab)) == {"pve2"}
 

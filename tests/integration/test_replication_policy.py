@@ -385,7 +385,7 @@ def test_the_right_to_make_rules_is_asked_for_before_jobs_are_written() -> None:
                 acl=[{"path": "/", "who": "weak@pve", "role": "Weak"}])  # fmt: skip
     session = LabSession(lab, auth="ticket:weak@pve")
     for check in (True, False):
-        with reading(session), pytest.raises(PermissionDenied, match="Sys.Console on /"):
+        with reading(session), pytest.raises(PermissionDenied, match=r"Sys\.Console on /"):
             run(session, LabClock(lab), from_options({"rules": [DB], "ha": "create"}), check)
     assert jobs(lab) == {}
 

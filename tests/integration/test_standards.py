@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -239,6 +240,20 @@ def test_privileges_of_storages(lab: Lab) -> None:
     refused = storage(lab, sparse=False, **token("blind@pve", BLIND)).result
     assert refused["failure"]["kind"] == "permission"
     assert "Datastore.Audit on /storage" in refused["msg"], "one may write what one cannot see"
+
+
+def test_the_role_sets_only_what_is_proven_and_unencrypted_only_where_nobody_listens(lab: Lab, tmp_path: Path) -> None:
+    silent = tmp_path / "ssh"
+    silent.write_text("#!/bin/sh\nexit 255\n", encoding="utf-8")
+    silent.chmod(0o755)
+    before = len(lab.writes())
+    outcome = play(HERE / "playbooks/migration_network.yml", lab, variables={"silent_ssh": str(silent)})
+    assert outcome.code == 0, outcome.text
+    sent = [row["params"] for row in lab.writes()[before:] if row["path"].endswith("/cluster/options")]
+    assert [item.get("migration") for item in sent] == [
+        "type=insecure,network=10.10.0.0/24",
+        "type=secure,network=10.10.0.0/24",
+    ]
 
 
 MIXED: dict[str, Any] = {

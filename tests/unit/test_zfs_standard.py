@@ -74,6 +74,16 @@ def test_drift_is_named_and_repaired_without_the_fixed() -> None:
     )
 
 
+def test_a_storage_that_somebody_disabled_is_brought_back() -> None:
+    nodes = [on(name, enabled=False) for name in NAMES]
+    result = audit([standard(row(disable=1), *nodes)], [], [])
+    assert [(item.id, item.message) for item in result.findings] == [("storage-drift", "tank is disabled, not in use")]
+    assert result.repairs[0]["disable"] is False
+    assert audit([standard(row(disable=1), *nodes, disable=True)], [], []).ok
+    nodes[2] = on("pve3", enabled=False, dataset=False)
+    assert audit([standard(row(disable=1), *nodes)], [], []).repairs == (), "pve3 would have it without the dataset"
+
+
 def test_a_node_without_the_dataset_is_not_added_but_the_dataset_can_be_created() -> None:
     nodes = (on("pve1"), on("pve2", enabled=False), on("pve3", enabled=False, dataset=False))
     result = audit([standard(row(nodes="pve1"), *nodes)], [], [])

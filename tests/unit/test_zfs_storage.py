@@ -176,6 +176,18 @@ def test_a_change_that_takes_nothing_away_blocks_nothing() -> None:
     assert ids(change(sparse=False)) == []
 
 
+def test_another_mount_point_hides_containers() -> None:
+    moved = change(mountpoint="/srv")
+    assert losing(moved, ["pve1", "pve2"]) == {"pve1": frozenset({"rootdir"}), "pve2": frozenset({"rootdir"})}
+    assert ids(moved) == [("storage-in-use", "block", "pve1", 101)]
+    assert losing(change(mountpoint="/tank/vm"), ["pve1", "pve2"]) == {}, "that is where it is without the option"
+
+
+def test_volumes_that_nobody_could_list_block() -> None:
+    found = judge(change(nodes=["pve1"]), nodes(), (), GUESTS, (), {"pve2": "it is offline"})
+    assert [(item.id, item.severity.value, item.node) for item in found] == [("storage-unproven", "block", "pve2")]
+
+
 def test_a_node_needs_the_dataset_before_it_is_added() -> None:
     widened = change(nodes=[])
     assert ids(widened) == []

@@ -9,10 +9,18 @@ Requests: one a host to choose, and before a write one for the nodes and one a n
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 
-from ansible_collections.pve.mobility.plugins.module_utils.api.errors import Invalid, NodeUnreachable, Unsupported
+from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
+    Invalid,
+    NodeUnreachable,
+    NoQuorum,
+    PermissionDenied,
+    Unsupported,
+)
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
+from ansible_collections.pve.mobility.plugins.module_utils.model.propstring import truth
 from ansible_collections.pve.mobility.plugins.module_utils.model.release import (
     CommonFile,
     Release,
@@ -87,6 +95,20 @@ def refuse_if_keys_would_be_lost(writer: Newest, file: CommonFile) -> dict[str, 
             release=text(writer.release),
         )
     return releases
+
+
+def refuse_without_quorum(session: Session) -> None:
+    """One request, before a write: the cluster would say so only when it is written to.
+
+    :raises NoQuorum: nothing can be written. Who may not see it learns it from the write.
+    """
+    with contextlib.suppress(PermissionDenied):
+        for row in session.get("/cluster/status") or ():
+            if row.get("type") == "cluster" and not truth(row.get("quorate", 1)):
+                raise NoQuorum(
+                    f"The cluster has no quorum as seen from {session.host}: bring back a majority of the nodes. Nothing"
+                    " was changed."
+                )
 
 
 def _listed(names: list[str], releases: dict[str, Release]) -> str:

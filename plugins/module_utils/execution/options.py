@@ -31,7 +31,9 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.newest impo
     Newest,
     newest_host,
     refuse_if_keys_would_be_lost,
+    refuse_without_quorum,
 )
+from ansible_collections.pve.mobility.plugins.module_utils.execution.rights import require
 from ansible_collections.pve.mobility.plugins.module_utils.model import datacenter
 from ansible_collections.pve.mobility.plugins.module_utils.model.datacenter import BadWish, Change, Wish, wish
 from ansible_collections.pve.mobility.plugins.module_utils.model.release import DATACENTER, Release, text
@@ -73,6 +75,8 @@ def run(session: Session, request: Request, check: bool = False) -> dict[str, An
         _refuse_what_the_host_cannot_see(host, request.wish)
         return _result(change, host, ())
     _refuse_what_is_too_new(host, request.wish)
+    refuse_without_quorum(host.session)
+    require(host.session, "/", "Sys.Modify", "to write datacenter.cfg")
     releases = refuse_if_keys_would_be_lost(host, DATACENTER)
     findings = judge(host.session, change) if request.preflight != "skip" else []
     _refuse_what_blocks(findings, request)

@@ -10,12 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
-    NotImplementedByRelease,
-    PermissionDenied,
-)
+from ansible_collections.pve.mobility.plugins.module_utils.api.errors import NotImplementedByRelease
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
-from ansible_collections.pve.mobility.plugins.module_utils.execution.rights import Rights
+from ansible_collections.pve.mobility.plugins.module_utils.execution.rights import require
 from ansible_collections.pve.mobility.plugins.module_utils.model.ha_config import (
     HaResource,
     HaRule,
@@ -57,17 +54,8 @@ class HaSide:
 
         :raises PermissionDenied: before anything is written.
         """
-        if not self.judgement.proposals:
-            return
-        rights = Rights(session.get("/access/permissions", {"path": "/"}) or {})
-        if not rights.may("/", "Sys.Console"):
-            raise PermissionDenied(
-                f"Permission is missing to make HA {'groups' if self.groups else 'rules'}: Sys.Console on /. Give a"
-                " role with it to the user, and to the token too when it has privilege separation, or let ha be"
-                " propose. Nothing was changed.",
-                path="/",
-                privileges=["Sys.Console"],
-            )
+        if self.judgement.proposals:
+            require(session, "/", "Sys.Console", f"to make HA {'groups' if self.groups else 'rules'} (ha: create)")
 
     def create(self, session: Session) -> None:
         """Make what is proposed. A rule that somebody else has made is never changed.

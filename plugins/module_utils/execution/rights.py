@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.pve.mobility.plugins.module_utils.api.errors import PermissionDenied
+from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
+
 
 @dataclass(frozen=True, slots=True)
 class Rights:
@@ -29,6 +32,20 @@ class Rights:
             if path in self.paths:
                 return {name for name, propagate in self.paths[path].items() if int(propagate or 0)}
         return set()
+
+
+def require(session: Session, path: str, privilege: str, purpose: str) -> None:
+    """One request, before a write, so that check mode finds what a real run would.
+
+    :param purpose: ``to write datacenter.cfg``. :raises PermissionDenied: it is missing.
+    """
+    if not Rights(session.get("/access/permissions", {"path": path}) or {}).may(path, privilege):
+        raise PermissionDenied(
+            f"Permission is missing {purpose}: {privilege} on {path}. Give a role with it to the user, and to the token"
+            " too when it has privilege separation. Nothing was changed.",
+            path=path,
+            privileges=[privilege],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import 
 from ansible_collections.pve.mobility.plugins.module_utils.model.propstring import truth, whole
 from ansible_collections.pve.mobility.plugins.module_utils.planning.zfs_storage import OnNode, Used
 
+VOLUMES = "volumes"
 _PARTS = {"storages": "storage", "pools": "disks/zfs", "datasets": "scan/zfs"}
 
 
@@ -82,12 +83,12 @@ def on_node(name: str, answers: NodeZfs, storage: str, dataset: str) -> OnNode:
 
 
 def read_volumes(reader: Reader, storage: str, nodes: Iterable[str]) -> list[Used]:
-    """Volumes of a storage on nodes; none where it is not active, since nothing is reachable there anyway."""
+    """Volumes of a storage on nodes; which of them could not be listed is in ``reader.unknown``."""
     found: list[Used] = []
 
     def one(name: str) -> Callable[[], None]:
         def read() -> None:
-            rows = reader.get("volumes", f"/nodes/{name}/storage/{storage}/content", node=name) or ()
+            rows = reader.get(VOLUMES, f"/nodes/{name}/storage/{storage}/content", node=name) or ()
             for row in rows:
                 vmid = whole(row, "vmid") or None
                 found.append(Used(name, str(row["volid"]), str(row.get("content")), vmid, whole(row, "size")))

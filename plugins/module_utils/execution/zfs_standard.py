@@ -44,9 +44,9 @@ from ansible_collections.pve.mobility.plugins.module_utils.planning.zfs_standard
 )
 from ansible_collections.pve.mobility.plugins.module_utils.planning.zfs_storage import OnNode, Used
 
-_KEYS = ("pool", "content", "nodes", "sparse", "blocksize", "mountpoint", "bwlimit")
-_DEFAULTS = {"content": ["images", "rootdir"], "nodes": []}
-"""A standard holds on every node, and for VMs and containers, unless it says otherwise."""
+_KEYS = ("pool", "content", "nodes", "sparse", "blocksize", "mountpoint", "bwlimit", "disable")
+_DEFAULTS = {"content": ["images", "rootdir"], "nodes": [], "disable": False}
+"""A standard holds on every node, for VMs and containers, and is in use, unless it says otherwise."""
 _RENAMED = re.compile(r"^volume '([^:']+):[^']*' is '([^:']+):[^']*' on the target")
 
 
@@ -97,9 +97,9 @@ def run(
     :param facts: results of ``zfs_info`` by node: they know how much of a volume is really used.
     """
     session = newest_host(session).session
-    _may_see(session)
+    sees_disks = _may_see(session)
     resources = read_resources(session)
-    _know_nodes(wishes, resources)
+    _know_nodes(wishes, facts or {}, resources)
     rows = {str(row["storage"]): row for row in session.get("/storage") or ()}
     with Reader(session) as reader:
         answers = read_nodes(reader, resources.nodes)
@@ -107,11 +107,16 @@ def run(
         strays = _strays(rows, {item.id for item in wishes}, answers)
         disks = _disks(reader, resources, strays, facts or {})
         found = audit(held, strays, disks, capacity)
+        unread = _unread(reader, hidden=bool(strays) and not sees_disks)
         more = _remapped(reader, resources, recent) if recent else []
-    return _result(found, held, strays, [*found.findings, *more, *_contradictions(held, facts or {})])
+    return _result(found, held, strays, [*found.findings, *unread, *more, *_contradictions(held, facts or {})])
 
 
-def _may_see(session: Session) -> None:
+def _may_see(session: Session) -> bool:
+    """Whether the disks of guests are listed, which asks for more than all the rest.
+
+    :raises PermissionDenied: something else is missing.
+    """
     rights = Rights(session.get("/access/permissions") or {})
     for path, privilege in (("/storage", "Datastore.Audit"), ("/", "Sys.Audit"), ("/vms", "VM.Audit")):
         if not rights.may(path, privilege):
@@ -121,10 +126,35 @@ def _may_see(session: Session) -> None:
                 path=path,
                 privileges=[privilege],
             )
+    return rights.may("/storage", "Datastore.Allocate") or rights.may("/vms", "VM.Config.Disk")
 
 
-def _know_nodes(wishes: Iterable[Wanted], resources: Resources) -> None:
+def _unread(reader: Reader, hidden: bool) -> list[Finding]:
+    """What nobody could look at, so that it is not taken for good."""
+    found = {(item.node or "", item.why.rstrip(".")) for item in reader.unknown if item.part != "datasets"}
+    if hidden:
+        found.add(("", "disks of guests are listed only with Datastore.Allocate on /storage or VM.Config.Disk on /vms"))
+    return [
+        Finding(
+            "standard-unproven",
+            Severity.WARN,
+            f"not everything{f' of {node}' if node else ''} could be looked at, and there may be more to say: {why}",
+            "give the user what is missing, or mend the node, and look again",
+            node=node or None,
+            evidence={"why": why},
+        )
+        for node, why in sorted(found)
+    ]
+
+
+def _know_nodes(wishes: Iterable[Wanted], facts: Iterable[str], resources: Resources) -> None:
     known = {node.name for node in resources.nodes}
+    for name in facts:
+        if name not in known:
+            raise Invalid(
+                f"node_facts: the cluster has no node {name} (it has {', '.join(sorted(known))}): hosts of the inventory"
+                " are told by the name of their node; give the address as ansible_host."
+            )
     for item in wishes:
         for name in item.nodes or ():
             if name not in known:

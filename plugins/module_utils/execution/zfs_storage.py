@@ -8,7 +8,7 @@ What is written was read under a digest. When the file has changed in between, e
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,10 +29,12 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.newest impo
     Newest,
     newest_host,
     refuse_if_keys_would_be_lost,
+    refuse_without_quorum,
 )
 from ansible_collections.pve.mobility.plugins.module_utils.execution.reader import Reader
-from ansible_collections.pve.mobility.plugins.module_utils.execution.rights import Rights
+from ansible_collections.pve.mobility.plugins.module_utils.execution.rights import Rights, require
 from ansible_collections.pve.mobility.plugins.module_utils.execution.zfs_nodes import (
+    VOLUMES,
     on_node,
     read_nodes,
     read_volumes,
@@ -91,6 +93,8 @@ def run(session: Session, request: Request, check: bool = False) -> dict[str, An
         change, rows = _look(host.session, request)
         if not change.changed:
             return _result(host, change, _states(host.session, change, resources), ())
+        refuse_without_quorum(host.session)
+        require(host.session, "/storage", "Datastore.Allocate", "to write storage.cfg")
         refuse_if_keys_would_be_lost(host, STORAGE)
         states = _states(host.session, change, resources)
         findings = _judge(host.session, request, change, states, resources, rows)
@@ -200,8 +204,9 @@ def _judge(
         _may_see_guests(session, change.id)
     with Reader(session) as reader:
         volumes = read_volumes(reader, change.id, [item.node for item in states if item.node in lost and item.active])
+        unseen = _unseen(reader, change, [item for item in states if item.node in lost])
     guests = {guest.vmid: guest for guest in resources.guests}
-    findings = judge(change, states, volumes, guests, [storage(row) for row in rows])
+    findings = judge(change, states, volumes, guests, [storage(row) for row in rows], unseen)
     blocking = [item for item in findings if item.severity is Severity.BLOCK and item.id not in request.accept]
     if blocking and request.preflight == "enforce":
         first, *more = blocking
@@ -213,6 +218,18 @@ def _judge(
             findings=[item.as_dict() for item in findings],
         )
     return findings
+
+
+def _unseen(reader: Reader, change: Change, losing: Iterable[OnNode]) -> dict[str, str]:
+    """Nodes that lose something and whose volumes nobody could list, with the reason."""
+    found = {str(item.node): item.why.rstrip(".") for item in reader.unknown if item.part == VOLUMES}
+    for item in losing:
+        if reader.dead(item.node):
+            found[item.node] = reader.why_dead(item.node).rstrip(".")
+        elif not item.active and item.dataset is not False:
+            # Where the dataset is missing there is nothing to lose; otherwise disks may be in use all the same.
+            found[item.node] = item.why or f"{change.id} is not active there, but its dataset is there"
+    return found
 
 
 def _write(host: Newest, change: Change) -> None:

@@ -185,7 +185,19 @@ def _drift(work: _Work, change: Change) -> None:
         )
         return
     before, after = change.before or {}, change.after or {}
-    for key in sorted({*change.put, *change.delete}):
+    if "disable" in {*change.put, *change.delete}:
+        now, then = ("disabled", "in use") if "disable" in before else ("in use", "disabled")
+        work.find(
+            "storage-drift",
+            Severity.WARN,
+            f"{change.id} is {now}, not {then}",
+            "the role sets it",
+            storage=change.id,
+            key="disable",
+            found=now,
+            wanted=then,
+        )
+    for key in sorted({*change.put, *change.delete} - {"disable"}):
         found, wanted = before.get(key, "nothing"), after.get(key, "nothing")
         if key == "nodes":
             found, wanted = (text if text != "nothing" else "all" for text in (found, wanted))
@@ -206,10 +218,12 @@ def _repair(work: _Work, standard: Standard, change: Change, good: Sequence[str]
     want = standard.wanted
     options: dict[str, Any] = {"storage": want.id, "pool": want.pool}
     options |= {"content": list(want.content)} if want.content is not None else {}
-    for key in ("sparse", "blocksize", "mountpoint", "disable"):
+    for key in ("sparse", "blocksize", "mountpoint"):
         value = getattr(want, key)
         if value is not None:
             options[key] = value
+    if "disable" in {*change.put, *change.delete}:
+        options["disable"] = bool(want.disable)
     if want.bwlimit:
         options["bwlimit"] = dict(want.bwlimit)
     if want.nodes is not None:
@@ -217,6 +231,9 @@ def _repair(work: _Work, standard: Standard, change: Change, good: Sequence[str]
     if len(good) < meant:
         already = {item.node for item in standard.nodes if item.enabled}
         if change.creates and not good:
+            return
+        if "disable" in change.delete:
+            # Where it comes back on a node without the dataset, it would be inactive there.
             return
         unlimited = standard.row is not None and not (change.before or {}).get("nodes")
         if unlimited:

@@ -60,14 +60,24 @@ def nodes_of(values: Mapping[str, str] | None, everything: Iterable[str]) -> fro
 
 
 def losing(change: Change, everything: Sequence[str]) -> dict[str, frozenset[str]]:
-    """Kinds of content that nodes lose by the change, by node."""
+    """Kinds of content that nodes lose by the change, by node.
+
+    Containers are below the mount point: when it is another one they are not found there any more.
+    """
+    moved = change.after is not None and _mountpoint(change.before) != _mountpoint(change.after)
     found = {}
     for node in everything:
         before = _content(change.before) if node in nodes_of(change.before, everything) else frozenset()
         after = _content(change.after) if node in nodes_of(change.after, everything) else frozenset()
-        if before - after:
-            found[node] = before - after
+        lost = before - after | (before & {"rootdir"} if moved else frozenset())
+        if lost:
+            found[node] = lost
     return found
+
+
+def _mountpoint(values: Mapping[str, str] | None) -> str:
+    values = values or {}
+    return values.get("mountpoint") or f"/{values.get('pool', '')}"
 
 
 def _content(values: Mapping[str, str] | None) -> frozenset[str]:
@@ -80,10 +90,24 @@ def judge(
     volumes: Iterable[Used],
     guests: Mapping[int, Guest],
     others: Iterable[Storage],
+    unseen: Mapping[str, str] | None = None,
 ) -> list[Finding]:
-    """:param nodes: every node. :param volumes: of the nodes that lose something."""
+    """:param nodes: every node. :param volumes: of the nodes that lose something. :param unseen: those of them whose
+    volumes could not be listed, with the reason.
+    """
     names = [node.node for node in nodes]
     findings = list(_in_use(change, losing(change, names), volumes, guests))
+    findings += [
+        Finding(
+            "storage-unproven",
+            Severity.BLOCK,
+            f"nobody can tell whether guests of {node} have disks on {change.id} ({why})",
+            f"bring {node} back, or leave the storage as it is there; accept storage-unproven if {node} has none",
+            node=node,
+            storage=change.id,
+        )
+        for node, why in sorted((unseen or {}).items())
+    ]
     findings += _missing(change, nodes, names)
     if change.creates:
         findings += _twice(change, others, names)
@@ -110,7 +134,7 @@ def _in_use(
             Severity.BLOCK,
             f"{guest.label} on {node} {'runs' if guest.running else 'is stopped'} and has {', '.join(sorted(volids))}"
             f" on {change.id}, which it could not reach any more",
-            "move its disks to another storage first, or leave the node and the content as they are",
+            "move its disks to another storage first, or leave the storage as it is there",
             guest=vmid,
             node=node,
             storage=change.id,
