@@ -106,8 +106,8 @@ def refuse_without_quorum(session: Session) -> None:
         for row in session.get("/cluster/status") or ():
             if row.get("type") == "cluster" and not truth(row.get("quorate", 1)):
                 raise NoQuorum(
-                    f"The cluster has no quorum as seen from {session.host}: bring back a majority of the nodes. Nothing"
-                    " was changed."
+                    f"The cluster has no quorum as seen from {session.host}: bring back a majority of the nodes."
+                    " Nothing was changed."
                 )
 
 

@@ -152,8 +152,8 @@ def _know_nodes(wishes: Iterable[Wanted], facts: Iterable[str], resources: Resou
     for name in facts:
         if name not in known:
             raise Invalid(
-                f"node_facts: the cluster has no node {name} (it has {', '.join(sorted(known))}): hosts of the inventory"
-                " are told by the name of their node; give the address as ansible_host."
+                f"node_facts: the cluster has no node {name} (it has {', '.join(sorted(known))}): hosts of the"
+                " inventory are told by the name of their node; give the address as ansible_host."
             )
     for item in wishes:
         for name in item.nodes or ():
