@@ -234,6 +234,14 @@ jobs:
       type: list
       elements: dict
       sample: [{"at": 1795402020, "duration_s": 4.2}]
+orphans:
+  description:
+    - IDs of jobs whose guest does not exist any more. M(pve.mobility.replication_job) with the number of the guest and
+      C(state=absent) drops them.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 removing:
   description: IDs of jobs that are being removed.
   returned: success

@@ -83,6 +83,16 @@ def test_states_tell_late_from_old_from_failing_from_never() -> None:
     assert result["summary"] == {"ok": 3, "warn": 1, "unknown": 0, "never": 1, "failing": 1, "crit": 1}
 
 
+def test_jobs_without_a_guest_are_left_over() -> None:
+    lab = start()
+    assert look(lab)["orphans"] == []
+    lab.cluster.fs.delete("nodes/pve1/qemu-server/101.conf")
+    lab.advance(20.0)
+    result = look(lab)
+    assert result["orphans"] == ["101-0"]
+    assert 101 not in by_guest(result)
+
+
 def test_age_lag_and_what_could_be_lost() -> None:
     rows = by_guest(look(start()))
     fresh, late = rows[100], rows[101]

@@ -84,6 +84,7 @@ def run(session: Session, request: InfoRequest) -> dict[str, Any]:
         "jobs": rows,
         "summary": {state.value: sum(item.state is state for item in found) for state in State},
         "worst": max((item.state for item in found), key=lambda state: state.rank, default=State.OK).value,
+        "orphans": _orphans(look),
         "removing": [job.id for job in look.jobs if job.removing is not None and job.guest in look.guests],
         "nodes": _nodes(found),
         "unread": unread,
@@ -191,6 +192,12 @@ def _bytes(item: Freshness, look: Look) -> dict[str, int | None]:
     rate = delta / item.interval
     worst = None if item.worst is None else round(rate * item.worst)
     return {"delta_bytes": delta, "at_risk_bytes": round(rate * item.age), "at_risk_worst_bytes": worst}
+
+
+def _orphans(look: Look) -> list[str]:
+    """Jobs that outlived their guest: no node looks at them, so they are neither run nor removed (pve-facts §6.1)."""
+    known = {guest.vmid for guest in look.resources.guests}
+    return [job.id for job in look.jobs if job.guest not in known]
 
 
 def _nodes(found: Iterable[Freshness]) -> list[dict[str, Any]]:

@@ -52,6 +52,7 @@ class Copy:
     last_sync: int | None
     witness: str = "job"
     failing: bool = False
+    disabled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ def copies(
             last, witness = snapshots.get(key), "snapshot"
             if last is None and key in previous:
                 last, witness = previous[key], "previous"
-        found.append(Copy(job.target, job.target in online, job.id, last, witness, job.fail_count > 0))
+        found.append(Copy(job.target, job.target in online, job.id, last, witness, job.fail_count > 0, job.disabled))
     return tuple(found)
 
 
@@ -255,3 +256,5 @@ def _complain_about_copies(item: Outlook, to: list[str]) -> None:
     for copy in item.copies:
         if copy.failing:
             item.warnings.append(f"job {copy.job} to {copy.node} fails")
+        if copy.disabled:
+            item.warnings.append(f"job {copy.job} to {copy.node} is disabled: its copy only gets older")
