@@ -36,7 +36,7 @@ lab:
 	$(ENTER) demo python -m lab --cluster "$(CLUSTER)" --port "$(PORT)" --speed "$(SPEED)"
 
 bench:
-	$(ENTER) demo python -m tests.bench
+	$(ENTER) dev python -m tests.bench
 
 test:
 	$(ENTER) dev python -m tools.check

@@ -12,16 +12,18 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.bench import disks, migrate, peers, preflight, replication, snapshot
+from tests.bench import disks, drain, migrate, peers, preflight, replication, snapshot, upgrade
 from tools.area import BUILD
 
 SECTIONS: dict[str, Callable[[], dict[str, float]]] = {
     "disks": disks.measure,
+    "drain": drain.measure,
     "migrate": migrate.measure,
     "peers": peers.measure,
     "preflight": preflight.measure,
     "replication": replication.measure,
     "snapshot": snapshot.measure,
+    "upgrade": upgrade.measure,
 }
 RESULT = BUILD / "bench.json"
 

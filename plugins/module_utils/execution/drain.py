@@ -164,8 +164,7 @@ class Opening:
             return True
         own = Book.read(journal).own_tasks
         while self.foreign.sources:
-            managed = frozenset(guest.vmid for guest in self.view.guests() if guest.hastate is not None)
-            self.foreign.look(own, "", frozenset(), managed)
+            self.foreign.look(own, "", frozenset(), self.view.guests())
             if not self.foreign.waits:
                 break
             if until is not None and self.clock.monotonic() >= until:

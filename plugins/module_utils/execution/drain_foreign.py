@@ -9,7 +9,7 @@ when others begin meanwhile, whoever came second gives way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,8 @@ from ansible_collections.pve.mobility.plugins.module_utils.api.errors import Api
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
 from ansible_collections.pve.mobility.plugins.module_utils.api.upid import Upid
 from ansible_collections.pve.mobility.plugins.module_utils.execution.underway import MOVE_TASKS
+from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest
+from ansible_collections.pve.mobility.plugins.module_utils.model.ha import MOVING as HA_MOVING
 
 LOOK_EVERY = 10.0
 NEWEST = 100
@@ -67,9 +69,9 @@ class Foreign:
         self.holding, self.known = set(handle["holding"]), set(handle["known"])
         self.looked_at, self.second, self.quiet_at = handle["looked_at"], handle["second"], handle["quiet_at"]
 
-    def look(self, own: Iterable[str], first: str, ours: frozenset[int], managed: frozenset[int]) -> None:
+    def look(self, own: Iterable[str], first: str, ours: frozenset[int], guests: Iterable[Guest]) -> None:
         """:param own: UPIDs of this work; ``first`` of them. :param ours: guests that it is moving, or asking to move.
-        :param managed: guests under HA: the HA manager's own tasks are nobody's doing.
+        :param guests: all that there are. The HA manager's own tasks are nobody's doing, the requests to it are.
 
         :raises Conflict: another run is at work, and it came first.
         """
@@ -78,12 +80,15 @@ class Foreign:
         if not beginning and now - (self.looked_at or 0.0) < LOOK_EVERY:
             return
         self.looked_at = now
-        rows = self._tasks(managed)
+        managed = {guest.vmid: guest.hastate for guest in guests if guest.hastate is not None}
+        rows = self._tasks(managed.keys())
         if rows is None:
             return
         mine = set(own)
         others = {upid.text: upid for upid, _end in rows if upid.text not in mine and int(upid.id) not in ours}
-        running = {upid.text for upid, end in rows if end is None and upid.text in others}
+        # A request has ended at once; what was asked for goes on.
+        asked = {upid.text for upid in others.values() if _asked(upid, managed.get(int(upid.id)))}
+        running = asked | {upid.text for upid, end in rows if end is None and upid.text in others}
         fresh = [upid for upid in others.values() if upid.text not in self.known]
         if beginning and not first:
             self.holding = running
@@ -92,6 +97,8 @@ class Foreign:
             self.quiet_at = now + QUIET if ended else 0.0
         elif not beginning and fresh and (self.second or not first or self._came_before(fresh, first)):
             raise self._conflict(fresh)
+        if self.second:
+            self.holding |= asked & self.known
         held = bool(self.holding)
         self.known |= {upid.text for upid, _end in rows}
         self.holding &= running
@@ -104,7 +111,7 @@ class Foreign:
         mine = Upid.parse(first)
         return any((upid.start, upid.text) < (mine.start, mine.text) for upid in fresh)
 
-    def _tasks(self, managed: frozenset[int]) -> list[tuple[Upid, int | None]] | None:
+    def _tasks(self, managed: Container[int]) -> list[tuple[Upid, int | None]] | None:
         """The newest tasks that moved guests away, with their end; None when it cannot be found out just now."""
         found: list[tuple[Upid, int | None]] = []
         for node in self.sources:
@@ -141,7 +148,12 @@ class Foreign:
         )
 
 
-def _move(row: Mapping[str, Any], managed: frozenset[int]) -> Upid | None:
+def _asked(upid: Upid, hastate: str | None) -> bool:
+    """Whether it is a request to the HA manager, which moves the guest now."""
+    return upid.type == REQUESTS and hastate in HA_MOVING
+
+
+def _move(row: Mapping[str, Any], managed: Container[int]) -> Upid | None:
     """The UPID of a task by which somebody moves a guest."""
     try:
         upid = Upid.parse(str(row.get("upid")))

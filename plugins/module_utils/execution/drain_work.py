@@ -9,7 +9,6 @@ Requests: 1 for all that begin within five seconds, 5 for each move that begins,
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +38,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.drain_book 
 )
 from ansible_collections.pve.mobility.plugins.module_utils.execution.drain_foreign import Foreign
 from ansible_collections.pve.mobility.plugins.module_utils.execution.drain_journal import Lock
+from ansible_collections.pve.mobility.plugins.module_utils.execution.drain_places import Places
 from ansible_collections.pve.mobility.plugins.module_utils.execution.drain_view import View
 from ansible_collections.pve.mobility.plugins.module_utils.execution.follow import (
     LONGEST,
@@ -63,6 +63,10 @@ PATIENCE = 900.0
 AHEAD = 16
 """Copies that are brought up to date while other guests move: runs start at full minutes only (pve-facts §6.3)."""
 SYNC_TIME = 1800.0
+HA_SOONEST = 6.0
+"""Seconds in which the HA manager begins no move that it is asked for (pve-facts §7.5)."""
+HA_WORKERS = 4
+"""Moves of a node that the HA manager carries out at once, where no option says how many."""
 COMES_ALONG = 180.0
 """Seconds after its leader within which the HA manager takes a guest along."""
 
@@ -139,8 +143,7 @@ class Work:
 
     def _look_around(self) -> None:
         asked = frozenset(entry.move.guest for entry in self.book.entries.values() if entry.asked and entry.open)
-        managed = frozenset(guest.vmid for guest in self.view.guests() if guest.hastate is not None)
-        self.foreign.look(self.book.own_tasks, self.book.first_task, asked, managed)
+        self.foreign.look(self.book.own_tasks, self.book.first_task, asked, self.view.guests())
 
     def _look(self, entry: Entry, follower: Follower) -> None:
         had = follower.moving.task
@@ -269,38 +272,46 @@ class Work:
 
     def _fill(self) -> None:
         now = self.clock.monotonic()
-        counted = self._counted()
+        places = self._places()
         for entry in self._in_order():
-            if self.limits.cluster and sum(counted[0].values()) >= self.limits.cluster:
-                return
             if entry.not_before > now or not self._after_others(entry):
                 continue
-            free = self._free(entry, counted)
+            free = self._free(entry, places[entry.move.ha])
             if free:
                 self._begin(entry, free)
-                counted = self._counted()
+                places = self._places()
 
     def _in_order(self) -> list[Entry]:
         """Those that the user wants first, then by the plan."""
         rank = {vmid: number for number, vmid in enumerate(self.order)}
         return sorted(self.book.waiting, key=lambda entry: rank.get(entry.move.guest, len(rank)))
 
-    def _counted(self) -> tuple[Counter[str], Counter[str]]:
-        """Moves under way from and to each node."""
-        moving = [follower.moving for follower in self.followers.values()]
-        return Counter(item.source for item in moving), Counter(item.target for item in moving)
+    def _places(self) -> dict[bool, Places]:
+        """By whether the HA manager is to be asked: it takes its time, in which moves that are nearly over make place.
+
+        Those that only the HA manager has to notice copy nothing any more.
+        """
+        going = self.followers.values()
+        now = [item.moving for item in going if not item.landed]
+        soon = [item.moving for item in going if not item.over_in(HA_SOONEST)]
+        return {
+            ha: Places.of(self.limits, self._workers, ((item.source, item.target, item.ha) for item in moving))
+            for ha, moving in ((False, now), (True, soon))
+        }
+
+    @property
+    def _workers(self) -> int:
+        options = self.view.state().options
+        return options.max_workers if options is not None else HA_WORKERS
 
     def _after_others(self, entry: Entry) -> bool:
         others = (self.book.entries.get(number) for number in entry.move.after)
         return not any(other is not None and other.open for other in others)
 
-    def _free(self, entry: Entry, counted: tuple[Counter[str], Counter[str]]) -> tuple[str, ...]:
+    def _free(self, entry: Entry, places: Places) -> tuple[str, ...]:
         """Targets that have a place now, best first; none unless the best one has."""
-        sources, targets = counted
-        if self.limits.source and sources[entry.move.source] >= self.limits.source:
-            return ()
         wanted = self._targets(entry)
-        free = tuple(name for name in wanted if not self.limits.target or targets[name] < self.limits.target)
+        free = tuple(name for name in wanted if places.has(entry.move.source, name, entry.move.ha))
         return free if free and free[0] == wanted[0] else ()
 
     def _targets(self, entry: Entry) -> tuple[str, ...]:

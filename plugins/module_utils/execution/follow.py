@@ -24,7 +24,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
     NoQuorum,
     NotFound,
 )
-from ansible_collections.pve.mobility.plugins.module_utils.api.progress import Progress
+from ansible_collections.pve.mobility.plugins.module_utils.api.progress import Phase, Progress
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
 from ansible_collections.pve.mobility.plugins.module_utils.api.upid import Upid
 from ansible_collections.pve.mobility.plugins.module_utils.execution.locate import read_resources
@@ -43,6 +43,8 @@ HA_SETTLE = 60.0
 """The same under HA: two rounds of the manager and a start."""
 UNREACHABLE = 300.0
 """Seconds without any API host until following is given up; the move goes on."""
+SWITCH = 3.0
+"""Seconds that the end of a task takes once the memory is sent."""
 SHORTEST, LONGEST = 1.0, 2.0
 """Seconds between polls: grows while nothing changes; the end of a task must be known within two seconds."""
 HA_LONGEST = 5.0
@@ -195,7 +197,8 @@ def _missing(moving: Moving, target: Current | None) -> str:
 class Follower:
     """Watches one move. :meth:`poll` looks once; :meth:`wait` until the end or a deadline.
 
-    :ivar progress: how far it is. :ivar lines: the task's log so far.
+    :ivar progress: how far it is. :ivar lines: the task's log so far. :ivar landed: its task has ended, whether or not
+        the HA manager has noticed: nothing is copied any more.
     """
 
     session: Session
@@ -203,6 +206,7 @@ class Follower:
     moving: Moving
     progress: Progress = field(default_factory=Progress)
     verdict: Verdict = GOING
+    landed: bool = False
     _log: tasks.TaskLog | None = None
     _exitstatus: str | None = None
     _pause: float = SHORTEST
@@ -263,13 +267,21 @@ class Follower:
         self.verdict = judge(self.moving, seen)
         return self.verdict
 
+    def over_in(self, seconds: float) -> bool:
+        """Whether its task will have ended by then, as far as its log tells."""
+        progress = self.progress
+        if self.landed or progress.phase is Phase.FINISHING:
+            return True
+        return progress.phase is Phase.MEMORY and progress.eta is not None and progress.eta + SWITCH <= seconds
+
     def pause(self) -> float:
         """Seconds until the next look: short after a change, longer while nothing happens."""
         moving = self.moving
         longest = HA_LONGEST if moving.ha and moving.task is None else LONGEST
         # Bytes that go on flowing are no news: only a new phase makes it look sooner.
         now = (self.progress.phase, moving.task, moving.seen_moving, self.verdict.state)
-        self._pause = SHORTEST if now != self._last else min(longest, self._pause * 1.5)
+        news = now != self._last or self.progress.phase is Phase.FINISHING
+        self._pause = SHORTEST if news else min(longest, self._pause * 1.5)
         self._last = now
         return self._pause
 
@@ -299,7 +311,7 @@ class Follower:
                 self._find_real_task(seen.ha.timestamp)
         if moving.task is not None:
             seen.task = self._read_task(Upid.parse(moving.task))
-        over = seen.task is not None and not seen.task.running
+        over = self.landed = seen.task is not None and not seen.task.running
         if moving.target and (over or (seen.ha is not None and _at_rest(seen.ha, moving))):
             seen.target = self.current(moving.target)
         return seen

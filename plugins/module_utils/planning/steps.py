@@ -21,6 +21,8 @@ from ansible_collections.pve.mobility.plugins.module_utils.planning.schedule imp
 
 _HA_LEAD = 2 / 3
 """The HA manager takes most of its time to begin (pve-facts §7.5)."""
+LAST = 8
+"""Moves that are kept for the end, the shortest last, so that all places are used until then."""
 _STOP_AND_START = 5.0
 """Seconds that a container takes to stop before its move, and to start after it."""
 
@@ -60,8 +62,9 @@ def blind_bytes(facts: MoveFacts) -> int:
     return disks + (facts.guest.maxmem if facts.live else 0)
 
 
-def in_order(placed: Iterable[Placed], bytes_of: Mapping[int, int]) -> list[Placed]:
-    """Replicas first, because they are gone soonest; then the biggest, so that no big one is left alone at the end.
+def in_order(placed: Iterable[Placed], seconds_of: Mapping[int, float]) -> list[Placed]:
+    """Replicas first, because their copies are fresh; then those under HA, so that the HA manager is waited for once;
+    then all others. Among each the longest first, so that no long one is left alone at the end.
 
     Guests that are taken along follow the one that takes them.
     """
@@ -72,7 +75,19 @@ def in_order(placed: Iterable[Placed], bytes_of: Mapping[int, int]) -> list[Plac
             heads.append(item)
         else:
             behind.setdefault(item.along, []).append(item)
-    heads.sort(key=lambda item: (not item.replica, -bytes_of[item.guest.vmid], item.guest.vmid))
+    heads.sort(
+        key=lambda item: (
+            not item.replica,
+            not item.judged.facts.managed,
+            -seconds_of[item.guest.vmid],
+            item.guest.vmid,
+        )
+    )
+    blocks: dict[tuple[bool, bool], list[Placed]] = {}
+    for item in heads:
+        blocks.setdefault((item.replica, item.judged.facts.managed), []).append(item)
+    last = next(reversed(blocks), None)
+    heads = [item for key, block in blocks.items() for item in mixed(block, LAST if key == last else 0)]
     found: list[Placed] = []
     for item in heads:
         found.append(item)
@@ -80,6 +95,22 @@ def in_order(placed: Iterable[Placed], bytes_of: Mapping[int, int]) -> list[Plac
     for left in behind.values():
         found += left
     return found
+
+
+def mixed(items: Sequence[Placed], last: int) -> list[Placed]:
+    """The longest, the shortest, the second longest and so on; ``last`` of the shortest stay at the end.
+
+    :param items: the longest first. Moves that are alike would all send at the same time, and then all do not.
+    """
+    most = max(0, len(items) - last)
+    rest = items[:most]
+    half = (len(rest) + 1) // 2
+    found: list[Placed] = []
+    for number in range(half):
+        found.append(rest[number])
+        if number < len(rest) - half:
+            found.append(rest[-1 - number])
+    return [*found, *items[most:]]
 
 
 def timed(
@@ -93,7 +124,7 @@ def timed(
     """:param first: id of the first move."""
     items = list(placed)
     estimates = {item.guest.vmid: estimate_move(item.judged.facts, clock.rates) for item in items}
-    ordered = in_order(items, {vmid: found.bytes for vmid, found in estimates.items()})
+    ordered = in_order(items, {vmid: found.seconds for vmid, found in estimates.items()})
     known = {item.guest.vmid for item in ordered}
     jobs = []
     for item in ordered:
