@@ -12,12 +12,13 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.bench import disks, drain, migrate, peers, preflight, replication, snapshot, upgrade
+from tests.bench import disks, drain, drainers, migrate, peers, preflight, replication, snapshot, upgrade
 from tools.area import BUILD
 
 SECTIONS: dict[str, Callable[[], dict[str, float]]] = {
     "disks": disks.measure,
     "drain": drain.measure,
+    "drainers": drainers.measure,
     "migrate": migrate.measure,
     "peers": peers.measure,
     "preflight": preflight.measure,

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a drain takes on the lab's links, against what no drain could beat, and what becomes of it when it is killed."""
+"""How long a drain takes on the lab's links, against what no drain could beat, and what comes of killing it."""
 
 from __future__ import annotations
 

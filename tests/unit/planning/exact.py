@@ -3,9 +3,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The fewest moves that any order of nodes needs, by a solver that knows nothing of the planner.
 
-Every node of a small cluster is emptied once. Guests may move whenever they like, VMs only to nodes that hold a
-replica where there are any, and never from a node that is done to one that is not. Memory has to do when a node is empty; the second
-copies of guests on their way do not count, so that the solver never asks for more moves than the best plan has.
+Every node of a small cluster is emptied once. Guests may move whenever they like, VMs only to nodes that hold a replica
+where there are any, and never from a node that is done to one that is not. Memory has to do when a node is empty; the
+second copies of guests on their way do not count, so that the solver never asks for more moves than the best plan has.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _allowed(state: ClusterState, guest: Guest, names: Sequence[str]) -> set[str
 
 
 def gap(seed: int) -> float | None:
-    """By how much the planner's moves exceed the fewest that there are, for one small cluster; None when there is no way.
+    """By how much the planner's moves exceed the fewest for one small cluster; None when there is no way.
 
     Without rules and HA, so that both look at the same question.
     """
