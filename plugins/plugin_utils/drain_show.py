@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible.utils.display import Display
@@ -53,8 +53,14 @@ def plan_lines(plan: Mapping[str, Any], number: int | None = None) -> Iterator[t
         word = {"holds": "cannot leave", "stop": "will be shut down", "stays": "stays"}[stay["fate"]]
         remedy = f"; {stay['remedy']}" if stay["remedy"] and stay["fate"] == "holds" else ""
         yield f"  {stay['guest']} {stay['name']}  {word}: {stay['why']}{remedy}", colour
-    for problem in plan.get("problems") or ():
+    for problem in untold(plan, stays):
         yield f"  {problem}", "red"
+
+
+def untold(plan: Mapping[str, Any], stays: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Problems of a plan that are not about one of these guests, of which it is told already."""
+    told = tuple(f"{stay['guest']} {stay['name']} cannot leave {stay['node']}: " for stay in stays)
+    return [problem for problem in plan.get("problems") or () if not problem.startswith(told)]
 
 
 def _label(move: Mapping[str, Any]) -> str:

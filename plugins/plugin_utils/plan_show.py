@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.pve.mobility.plugins.plugin_utils.drain_show import count
+from ansible_collections.pve.mobility.plugins.plugin_utils.drain_show import count, untold
 from ansible_collections.pve.mobility.plugins.plugin_utils.progress import duration, size
 
 ROWS = 20
@@ -43,10 +43,14 @@ def lines(plan: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
     width = max((len(step["node"]) for step in plan["steps"]), default=0)
     for step in plan["steps"]:
         yield from _step(plan, step, moves.get(step["number"], []), width)
+    holding = [stay for stay in plan["stays"] if stay["fate"] == "holds"]
+    held = {stay["node"] for stay in holding}
     for left in plan["left"]:
-        yield f"  {left['node']} is left alone: {left['why']}", None
+        # What holds a node is told with the guest that does.
+        if left["node"] not in held:
+            yield f"  {left['node']} is left alone: {left['why']}", None
     yield from _stays(plan)
-    problems = plan["problems"]
+    problems = untold(plan, holding[:ROWS])
     for problem in problems[:ROWS]:
         yield f"  {problem}", "red"
     if len(problems) > ROWS:
@@ -88,7 +92,8 @@ def _stays(plan: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
     told = [stay for stay in plan["stays"] if stay["fate"] != "stays"]
     for stay in told[:ROWS]:
         word = "will be shut down meanwhile" if stay["fate"] == "stop" else f"holds {stay['node']}"
-        yield f"  {stay['guest']} {stay['name']}  {word}: {stay['why']}", "yellow"
+        colour = "yellow" if len(untold(plan, [stay])) == len(plan["problems"]) else "red"
+        yield f"  {stay['guest']} {stay['name']}  {word}: {stay['why']}", colour
     if len(told) > ROWS:
         yield f"  … and {len(told) - ROWS} more guests that cannot move", "yellow"
     quiet = sum(stay["fate"] == "stays" for stay in plan["stays"])

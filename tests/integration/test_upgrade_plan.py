@@ -73,6 +73,10 @@ def test_an_upgrade_is_planned(tmp_path: Path) -> None:
     assert "Rolling upgrade of 3 nodes from 9.1." in outcome
     assert "lower bound" in outcome
     assert "pve4 is left alone: it runs 9.2." in outcome
+    said = [line for line in outcome.text.splitlines() if line.startswith("  ") and "gpu-farm" in line]
+    told = [line for line in said if "cannot leave" in line or "holds" in line]
+    assert told, "a guest that holds a node is told of"
+    assert not [line for line in told if "cannot leave" in line], "and once only: not with the node, not as a problem"
     page = (tmp_path / "plan.html").read_text(encoding="utf-8")
     assert "It fits at every step" in page
     assert "http" not in page.replace("http-equiv", "")
