@@ -102,6 +102,11 @@ def _node(row: dict[str, Any]) -> dict[str, Any]:
     }
     for move in (*lists["moves"], *lists["home"]):
         move.setdefault("msg", "")
+    # Who was shut down has not just stayed: it is told of once.
+    why = {item["vmid"]: item for item in lists["left"]}
+    lists["stopped"] = [{"why": "it could not move", **why.get(item["vmid"], {}), **item} for item in lists["stopped"]]
+    off = {item["vmid"] for item in lists["stopped"]}
+    lists["left"] = [item for item in lists["left"] if item["vmid"] not in off]
     return {**base, **row, **lists, "times": times, "seconds": sum(times.values())}
 
 
@@ -194,7 +199,7 @@ def _rest(report: Mapping[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
     ]
     stayed = [{**item, "node": row["name"]} for row in report["nodes"] for item in row["left"]]
     stopped = [
-        {**item, "node": row["name"], "why": f"it could not move, so it was shut down ({item['state']})"}
+        {**item, "node": row["name"], "why": f"{item['why']} ({item['state']})"}
         for row in report["nodes"]
         for item in row["stopped"]
     ]

@@ -26,7 +26,8 @@ TOOLS = {"pvecontrol": "pvecontrol==0.8.0", "proxlb": "proxlb==2.3.0"}
 NODE = "pve1"
 SPEED = 1.0
 """They wait in real seconds, so the lab runs in real time."""
-LIMIT = 900
+LIMIT = 300
+"""Seconds after which a tool is stopped that has not ended."""
 SETTLED = 40.0
 """Seconds after the tool has ended in which the HA manager may still act on what it was asked for."""
 
@@ -46,9 +47,7 @@ def _run(name: str, program: str, lab: Lab, folder: Path) -> dict[str, float]:
     command, words = {"ours": _ours, "pvecontrol": _pvecontrol, "proxlb": _proxlb}[name](program, lab, folder)
     lab.control("DELETE", "/requests")
     began = time.monotonic()
-    done = subprocess.run(
-        command, input=words, capture_output=True, text=True, check=False, timeout=LIMIT, env=_environment(lab)
-    )
+    code, said = _call(command, words, _environment(lab))
     wall = time.monotonic() - began
     requests = len(lab.requests())
     time.sleep(SETTLED)
@@ -59,10 +58,11 @@ def _run(name: str, program: str, lab: Lab, folder: Path) -> dict[str, float]:
         for row in lab.api(f"/nodes/{node['node']}/tasks?limit=500")
         if row["type"] in ("qmigrate", "vzmigrate")
     ]
-    good = done.returncode == 0
-    print(f"  {name}: exit code {done.returncode}, still running on {NODE}: {_names(left) or 'nobody'}")
+    good = code == 0
+    end = f"exit code {code}" if code is not None else f"stopped after {LIMIT} s, in which it had not ended"
+    print(f"  {name}: {end}; still running on {NODE}: {_names(left) or 'nobody'}")
     if not good or left:
-        for line in [line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-6:]:
+        for line in [line for line in said.splitlines() if line.strip()][-6:]:
             print(f"    {line[:150]}")
     return {
         "wall_s": round(wall, 1),
@@ -71,7 +71,25 @@ def _run(name: str, program: str, lab: Lab, folder: Path) -> dict[str, float]:
         "failed_migrations": sum(row.get("status") != "OK" for row in tasks),
         "left_running": len(left),
         "wrong_claims": float(good and bool(left)),
+        "did_not_end": float(code is None),
     }
+
+
+def _call(command: list[str], words: str, environment: dict[str, str]) -> tuple[int | None, str]:
+    """Its exit code, None when it was stopped, and what it said."""
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=said, stderr=subprocess.STDOUT, text=True, env=environment
+        )
+        try:
+            process.communicate(words, timeout=LIMIT)
+            code: int | None = process.returncode
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            code = None
+        said.seek(0)
+        return code, said.read()
 
 
 def _names(rows: list[dict[str, str]]) -> str:

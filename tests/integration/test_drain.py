@@ -89,6 +89,25 @@ def test_limits_hold(lab: Lab, journal: Path) -> None:
     assert most == 2
 
 
+def test_the_ha_manager_is_waited_for_once(journal: Path) -> None:
+    guests = {
+        vmid: {"node": "pve1", "name": f"ha{vmid}", "memory": "4G", "disk": "ceph:8G", "ha": True}
+        for vmid in range(100, 108)
+    }
+    guests |= {110: {"node": "pve1", "name": "plain", "memory": "2G", "disk": "ceph:8G"}}
+    lab, most = start(guests=guests), 0
+
+    def watch(_number: int) -> None:
+        nonlocal most
+        most = max(most, sum(task.type == "qmigrate" for task in lab.cluster.tasks.running("pve1")))
+
+    assert drain(lab, journal, session(lab, after=watch))["empty"] is True
+    assert most == 4, "as many as may go at once, and no more"
+    asked = [row for row in lab.get("/nodes/pve1/tasks", {"source": "all"}) if row["type"] == "hamigrate"]
+    ended = min(row["endtime"] for row in moves(lab) if row["id"] != "110")
+    assert sum(row["starttime"] <= ended for row in asked) == 8, "those that come next were asked for in time"
+
+
 # ---------------------------------------------------------------- what goes wrong
 
 

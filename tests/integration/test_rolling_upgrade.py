@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lab.node_hosts import write
-from tests.integration.harness import Lab, Outcome, play, running_lab
+from tests.integration.harness import HERE, Lab, Outcome, play, running_lab
 
 CLUSTER: dict[str, Any] = {
     "name": "rolling",
@@ -30,6 +30,7 @@ CLUSTER: dict[str, Any] = {
     "ha": {"settled": True},
 }
 QUICK = {"ANSIBLE_PIPELINING": "1"}
+HOOKS = HERE / "hooks"
 RUNS = {100, 110, 120, 200}
 
 
@@ -66,6 +67,11 @@ def versions(lab: Lab) -> dict[str, str]:
     return {name: lab.api(f"/nodes/{name}/version")["version"] for name in CLUSTER["nodes"]}
 
 
+def node_states(lab: Lab) -> set[str]:
+    """As the HA manager has them."""
+    return set(lab.api("/cluster/ha/status/manager_status")["manager_status"]["node_status"].values())
+
+
 def test_shown_stopped_gone_on_with_and_reported(lab: Lab, tmp_path: Path) -> None:
     lab.control("DELETE", "/requests")
     shown = upgrade(lab, tmp_path, "--check")
@@ -75,30 +81,38 @@ def test_shown_stopped_gone_on_with_and_reported(lab: Lab, tmp_path: Path) -> No
     assert lab.writes() == [], "check mode sends no write"
     assert {path.name for path in tmp_path.iterdir()} == {"hosts"}, "and writes no file"
 
-    broken = {"shell": "apt-get .*-y .*full-upgrade", "node": "pve2", "effect": {"fail": "E: dpkg was interrupted"}}
-    lab.control("POST", "/fault", {**broken, "count": 1})
-    first = upgrade(lab, tmp_path)
-    assert first.code != 0
-    assert "pve2: " in first
-    assert "It is in service again." in first
-    assert "run this again to go on with it" in first
+    lost = upgrade(lab, tmp_path, rolling_upgrade_restart=str(HOOKS / "lost.yml"), rolling_upgrade_back_timeout=60)
+    assert lost.code != 0
+    assert "pve1: pve1 is not back after 60 s" in lost
+    assert "HA maintenance mode stays on, because the node does not serve" in lost
+    assert "run this again to go on with it" in lost
+    assert tasks(lab, "pve2") == [], "no other node was touched"
+    assert lab.api("/cluster/ceph/flags/noout") == 1, "its data is not copied elsewhere while it is away"
+
+    lab.control("POST", "/node", {"node": "pve1", "action": "power-on", "boot_seconds": 20})
+    crowded = upgrade(lab, tmp_path, before=str(HOOKS / "before.yml"), comes_back={"pve2": 110})
+    assert crowded.code != 0
+    assert "An upgrade of this cluster has not ended: going on with pve1, pve2." in crowded
+    assert "pve2 is not restarted: 110 app still there" in crowded
+    assert "It is in service again." in crowded
     assert versions(lab)["pve1"] == "9.2.11"
     assert lab.api("/nodes/pve1/status")["current-kernel"]["release"] == "7.0.2-1-pve"
-    assert versions(lab)["pve2"] == "9.1.4"
+    assert tasks(lab, "pve1").count("qmshutdown") == 1, "what was done is not done again"
     assert lab.api("/nodes/pve2/status")["uptime"] > 86400, "it was not restarted"
-    status = lab.api("/cluster/ha/status/manager_status")["manager_status"]["node_status"]
-    assert set(status.values()) == {"online"}, "no node is left in maintenance mode"
+    assert node_states(lab) == {"online"}, "no node is left in maintenance mode"
     assert lab.api("/cluster/ceph/flags/noout") == 0
+    assert {vmid for vmid, row in guests(lab).items() if row["status"] == "running"} == RUNS
     told = json.loads((tmp_path / "report.json").read_text())
     assert [(row["name"], row["state"]) for row in told["nodes"]] == [("pve1", "done"), ("pve2", "failed")]
 
-    second = upgrade(lab, tmp_path)
-    assert second.code == 0, second.text
-    assert "An upgrade of this cluster has not ended: going on with pve2." in second
+    last = upgrade(lab, tmp_path)
+    assert last.code == 0, last.text
+    assert "An upgrade of this cluster has not ended: going on with pve2." in last
     assert set(versions(lab).values()) == {"9.2.11"}
     now = guests(lab)
     assert {vmid for vmid, row in now.items() if row["status"] == "running"} == RUNS
     assert (now[101]["node"], now[120]["node"]) == ("pve1", "pve1")
+    assert lab.api("/cluster/ceph/flags/noout") == 0
     for node in CLUSTER["nodes"]:
         assert "stopall" not in tasks(lab, node), "no node was restarted with a guest on it"
     told = json.loads((tmp_path / "report.json").read_text())

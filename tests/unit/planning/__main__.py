@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 pve.mobility contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""``python -m tests.unit.planning [FACTOR]``: the properties of plans on many more clusters than ``make test`` tries."""
+"""``python -m tests.unit.planning [FACTOR]``: the properties of plans on many more clusters than in ``make test``."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ WISHES = st.builds(
 )
 SEEDS = st.integers(0, 10**6)
 FACTOR = int(os.environ.get("PLANNING_FACTOR", "0"))
-"""How many times as many clusters are tried; with 0 it is always the same ones, so that a failure is one of a change."""
+"""How many times as many clusters are tried; with 0 always the same ones, so that a failure is one of a change."""
 
 
 def clusters(number: int) -> settings:
