@@ -16,8 +16,9 @@ from ansible.module_utils.common.parameters import env_fallback
 
 from ansible_collections.pve.mobility.plugins.module_utils.api.clock import Clock
 from ansible_collections.pve.mobility.plugins.module_utils.api.connection import from_options
-from ansible_collections.pve.mobility.plugins.module_utils.api.errors import MobilityError
+from ansible_collections.pve.mobility.plugins.module_utils.api.errors import MobilityError, NotFound
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
+from ansible_collections.pve.mobility.plugins.module_utils.execution.rights import explained
 
 
 def _from(name: str) -> dict[str, Any]:
@@ -45,7 +46,11 @@ def spec(**own: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def run(module: AnsibleModule, work: Callable[[Session, Clock], dict[str, Any]]) -> NoReturn:
     """Do the work with a session and end the module; each error becomes one sentence and its facts."""
     try:
-        result = work(Session(from_options(module.params)), Clock())
+        session = Session(from_options(module.params))
+        try:
+            result = work(session, Clock())
+        except NotFound as error:
+            raise explained(session, error) from None
         # The key belongs to Ansible: it shows what is in it, and keeps it in the registered result.
         for text in result.pop("warnings", ()):
             module.warn(text)

@@ -277,7 +277,9 @@ def _target(guest: Guest, request: DiskRequest, known: Mapping[str, Place]) -> P
     if target is None:
         raise NotFound(
             f"There is no storage {request.storage} on {guest.node}, or the user may not see it"
-            f" (Datastore.AllocateSpace on /storage/{request.storage}).{meant(request.storage, known)}"
+            f" (Datastore.AllocateSpace on /storage/{request.storage}).{meant(request.storage, known)}",
+            path=f"/storage/{request.storage}",
+            privileges=["Datastore.AllocateSpace"],
         )
     if request.format is not None and target.active and not target.holds(request.format):
         can = " and ".join(item for item in target.formats or (target.default,) if item != "subvol")

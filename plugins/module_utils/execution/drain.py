@@ -31,6 +31,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.drain_resul
 from ansible_collections.pve.mobility.plugins.module_utils.execution.drain_stop import Stops, start_again
 from ansible_collections.pve.mobility.plugins.module_utils.execution.drain_view import View
 from ansible_collections.pve.mobility.plugins.module_utils.execution.drain_work import Work
+from ansible_collections.pve.mobility.plugins.module_utils.execution.rights import Rights, read_rights, require
 from ansible_collections.pve.mobility.plugins.module_utils.model.state import ClusterState
 from ansible_collections.pve.mobility.plugins.module_utils.planning.ask import Impossible
 from ansible_collections.pve.mobility.plugins.module_utils.planning.drain import plan_drain
@@ -259,9 +260,12 @@ def _begin(opening: Opening, request: DrainRequest, check: bool) -> Drain | dict
     book = Book.read(journal)
     if journal.unfinished and book.plan is not None:
         return _resumed(opening, request, book, check)
+    rights = read_rights(session)
+    require(rights, ["drain"], "to see what is there and what moves")
     state = collect(session, Wanted(EVERYTHING | {"history"}))
     plan = request.plan or _plan(state, request)
     step = _step(plan, request)
+    _may(rights, plan, step, state, request)
     result = foretold(plan, step, opening.path)
     idle = not step.moves and not any(stay.step == step.number and stay.fate is Fate.STOP for stay in plan.stays)
     if request.plan is None or request.plan.kind == "drain":
@@ -281,6 +285,21 @@ def _begin(opening: Opening, request: DrainRequest, check: bool) -> Drain | dict
     view = View(session, clock, request.policy)
     view.start_with(state)
     return Drain(session, clock, request, book, view, lock, opening.begun, opening.foreign)
+
+
+def _may(rights: Rights, plan: Plan, step: Step, state: ClusterState, request: DrainRequest) -> None:
+    """:raises PermissionDenied: a guest would be moved, or stopped, that the user has no right to."""
+    moving = [move.guest for move in plan.moves if move.step == step.number]
+    uses = ["drain"]
+    targets = sorted(set(request.policy.judge.storage_map.values()))
+    if targets:
+        uses.append("drain.target_storage")
+    require(rights, uses, "to move what is there", vmid=moving, storage=targets)
+    stopping = [stay.guest for stay in plan.stays if stay.step == step.number and stay.fate is Fate.STOP]
+    managed = {guest.vmid for guest in state.guests if guest.hastate is not None}
+    plain = [vmid for vmid in stopping if vmid not in managed]
+    require(rights, ["drain.stop"] if plain else (), "to stop what cannot move", vmid=plain)
+    require(rights, ["drain.stop_ha"] if len(plain) < len(stopping) else (), "to stop what cannot move")
 
 
 def _resumed(opening: Opening, request: DrainRequest, book: Book, check: bool) -> Drain | dict[str, Any]:

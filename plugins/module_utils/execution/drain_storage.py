@@ -14,6 +14,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.api.errors import Inv
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
 from ansible_collections.pve.mobility.plugins.module_utils.checks.judge import disk_kinds
 from ansible_collections.pve.mobility.plugins.module_utils.execution.accepting import accepted
+from ansible_collections.pve.mobility.plugins.module_utils.execution.rights import read_rights, require
 from ansible_collections.pve.mobility.plugins.module_utils.execution.storage_drain import (
     DrainWork,
     StorageDrain,
@@ -117,11 +118,17 @@ def run(
 
 
 def _plan(session: Session, request: DrainRequest) -> DrainPlan:
+    rights = read_rights(session)
+    require(rights, ["drain_storage"], f"to see all that is on {request.storage}, which would look empty without")
     reading = read_storage(session, request.storage)
     try:
-        return plan_drain(reading.state, reading.inventory, request.options)
+        plan = plan_drain(reading.state, reading.inventory, request.options)
     except Impossible as error:
         raise Invalid(str(error)) from None
+    require(rights, ["drain_storage"], "to move what is there", storage=sorted({move.target for move in plan.moves}))
+    stopping = [move.guest.vmid for move in plan.moves if move.stop]
+    require(rights, ["drain_storage.stop"] if stopping else (), "to stop containers", vmid=stopping)
+    return plan
 
 
 def _work(request: DrainRequest, plan: DrainPlan, clock: Clock) -> DrainWork:

@@ -19,6 +19,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.locate impo
 from ansible_collections.pve.mobility.plugins.module_utils.execution.policy_ha import read_ha
 from ansible_collections.pve.mobility.plugins.module_utils.execution.reader import Reader
 from ansible_collections.pve.mobility.plugins.module_utils.execution.replication_info import Look, read
+from ansible_collections.pve.mobility.plugins.module_utils.execution.rights import hidden, read_rights
 from ansible_collections.pve.mobility.plugins.module_utils.execution.selector import Selector
 from ansible_collections.pve.mobility.plugins.module_utils.model.backup import BackupJob, backup_job
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest
@@ -122,6 +123,9 @@ def _read(reader: Reader, session: Session, look: Look, guests: Iterable[Guest])
     facts.backup_jobs = [backup_job(row) for row in reader.get(BACKUP, "/cluster/backup") or ()]
     reader.each([*_backups(reader, look, facts), *(_config(reader, facts, guest) for guest in guests)])
     facts.unread += [f"{item.node or item.part}: {item.why}" for item in reader.unknown]
+    rights = read_rights(session)
+    backups = () if rights.may("/storage", "Datastore.Allocate") else ("failover_info.backups",)
+    facts.unread += hidden(rights, "failover_info", *backups)
     return facts
 
 

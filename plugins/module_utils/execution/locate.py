@@ -25,7 +25,9 @@ def find_guest(seen: Resources, wanted: str) -> Guest:
         guest = seen.guest(int(wanted))
         if guest is None:
             raise NotFound(
-                f"There is no guest {wanted} in the cluster, or the user may not see it (VM.Audit on /vms/{wanted})."
+                f"There is no guest {wanted} in the cluster, or the user may not see it (VM.Audit on /vms/{wanted}).",
+                path=f"/vms/{wanted}",
+                privileges=["VM.Audit"],
             )
         return guest
     found = seen.named(wanted)

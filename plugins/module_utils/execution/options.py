@@ -33,7 +33,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.newest impo
     refuse_if_keys_would_be_lost,
     refuse_without_quorum,
 )
-from ansible_collections.pve.mobility.plugins.module_utils.execution.rights import require
+from ansible_collections.pve.mobility.plugins.module_utils.execution.rights import read_rights, require
 from ansible_collections.pve.mobility.plugins.module_utils.model import datacenter
 from ansible_collections.pve.mobility.plugins.module_utils.model.datacenter import BadWish, Change, Wish, wish
 from ansible_collections.pve.mobility.plugins.module_utils.model.release import DATACENTER, Release, text
@@ -76,7 +76,7 @@ def run(session: Session, request: Request, check: bool = False) -> dict[str, An
         return _result(change, host, ())
     _refuse_what_is_too_new(host, request.wish)
     refuse_without_quorum(host.session)
-    require(host.session, "/", "Sys.Modify", "to write datacenter.cfg")
+    require(read_rights(host.session), ["cluster_options"], "to write datacenter.cfg")
     releases = refuse_if_keys_would_be_lost(host, DATACENTER)
     findings = judge(host.session, change) if request.preflight != "skip" else []
     _refuse_what_blocks(findings, request)
@@ -93,6 +93,7 @@ def judge(session: Session, change: Change) -> list[Finding]:
     networks = sorted({network for key in datacenter.NETWORKED if (network := change.network(key))})
     findings: list[Finding] = []
     if networks:
+        require(read_rights(session), ["cluster_options.network"], "to prove the network on every node")
         nodes = node_networks(session)
         for network in networks:
             findings += prove(network, nodes).findings

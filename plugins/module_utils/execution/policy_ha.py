@@ -12,7 +12,6 @@ from typing import Any
 
 from ansible_collections.pve.mobility.plugins.module_utils.api.errors import NotImplementedByRelease
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
-from ansible_collections.pve.mobility.plugins.module_utils.execution.rights import require
 from ansible_collections.pve.mobility.plugins.module_utils.model.ha_config import (
     HaResource,
     HaRule,
@@ -48,14 +47,6 @@ class HaSide:
         resources, rules, groups = read_ha(session)
         holders = {item.guest.sid: item.nodes for item in plans if not item.homeless and _has_copies(item)}
         return cls(judge(holders, resources, rules), groups, _rules={rule.id: rule for rule in rules})
-
-    def may_create(self, session: Session) -> None:
-        """One request, when there is something to make.
-
-        :raises PermissionDenied: before anything is written.
-        """
-        if self.judgement.proposals:
-            require(session, "/", "Sys.Console", f"to make HA {'groups' if self.groups else 'rules'} (ha: create)")
 
     def create(self, session: Session) -> None:
         """Make what is proposed. A rule that somebody else has made is never changed.

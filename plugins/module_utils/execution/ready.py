@@ -24,6 +24,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
     TimedOut,
 )
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
+from ansible_collections.pve.mobility.plugins.module_utils.execution.rights import read_rights, require
 from ansible_collections.pve.mobility.plugins.module_utils.model.maintenance import maintenance
 from ansible_collections.pve.mobility.plugins.module_utils.model.replication import ReplicationJob, replication_job
 from ansible_collections.pve.mobility.plugins.module_utils.model.version import older
@@ -106,6 +107,7 @@ def run(session: Session, clock: Clock, wanted: Wanted) -> dict[str, Any]:
     :raises Blocked: something is not as it should be. :raises TimedOut: it still is not when the time is up.
     """
     begun = clock.monotonic()
+    _may(session, wanted)
     while True:
         seen = _look(session, wanted)
         passed = clock.monotonic() - begun
@@ -114,6 +116,21 @@ def run(session: Session, clock: Clock, wanted: Wanted) -> dict[str, Any]:
         if passed >= wanted.timeout:
             raise _not_ready(wanted, seen, passed)
         clock.sleep(min(POLL, wanted.timeout - passed))
+
+
+def _may(session: Session, wanted: Wanted) -> None:
+    """What one may not see would pass for well. While no host answers, the first look says so.
+
+    :raises PermissionDenied: names what is missing.
+    """
+    uses = ["cluster_ready", *(["cluster_ready.node"] if wanted.node is not None else [])]
+    uses += [f"cluster_ready.{name}" for name in ("backups", "replication") if name in wanted.checks]
+    try:
+        rights = read_rights(session)
+    except (NodeUnreachable, NoQuorum):
+        session.rotate()
+        return
+    require(rights, uses, "to see that all is well")
 
 
 def _result(seen: Seen, seconds: float) -> dict[str, Any]:

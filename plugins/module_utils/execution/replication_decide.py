@@ -11,7 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.pve.mobility.plugins.module_utils.api import tasks
-from ansible_collections.pve.mobility.plugins.module_utils.api.errors import ApiError, Invalid, NotFound
+from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
+    ApiError,
+    Invalid,
+    NotFound,
+    PermissionDenied,
+)
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
 from ansible_collections.pve.mobility.plugins.module_utils.execution.locate import (
     find_guest,
@@ -25,6 +30,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.replication
 )
 from ansible_collections.pve.mobility.plugins.module_utils.execution.replication_read import JobsSeen, read_jobs
 from ansible_collections.pve.mobility.plugins.module_utils.execution.replication_request import ReplicationRequest
+from ansible_collections.pve.mobility.plugins.module_utils.execution.rights import explained
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest, Resources
 from ansible_collections.pve.mobility.plugins.module_utils.model.replication import ReplicationJob
 from ansible_collections.pve.mobility.plugins.module_utils.model.schedule import same
@@ -72,7 +78,7 @@ def decide(session: Session, request: ReplicationRequest) -> Decision:
     :raises MobilityError: it cannot be done, or must not.
     """
     resources = read_resources(session)
-    guest = _guest(resources, request)
+    guest = _guest(session, resources, request)
     if guest is None:
         return _without_guest(session, request, resources)
     for name in (*(request.replicas or ()), request.target) if request.present else ():
@@ -117,13 +123,19 @@ def diff(decision: Decision, request: ReplicationRequest) -> dict[str, dict[str,
     return {"before": before, "after": after}
 
 
-def _guest(resources: Resources, request: ReplicationRequest) -> Guest | None:
-    """None: removal is asked for the jobs of a guest that is not there."""
+def _guest(session: Session, resources: Resources, request: ReplicationRequest) -> Guest | None:
+    """None: removal is asked for the jobs of a guest that is not there.
+
+    :raises PermissionDenied: it may be there, unseen, and its jobs with it.
+    """
     try:
         return find_guest(resources, request.guest)
-    except NotFound:
+    except NotFound as error:
         if request.present or not request.guest.isdigit():
             raise
+        unseen = explained(session, error)
+        if isinstance(unseen, PermissionDenied):
+            raise unseen from None
         return None
 
 

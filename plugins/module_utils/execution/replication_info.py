@@ -18,6 +18,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.locate impo
 from ansible_collections.pve.mobility.plugins.module_utils.execution.reader import Reader
 from ansible_collections.pve.mobility.plugins.module_utils.execution.replication_log import LINE
 from ansible_collections.pve.mobility.plugins.module_utils.execution.replication_read import cluster_time
+from ansible_collections.pve.mobility.plugins.module_utils.execution.rights import hidden, read_rights
 from ansible_collections.pve.mobility.plugins.module_utils.execution.schedule_pause import local_offset, longest_pauses
 from ansible_collections.pve.mobility.plugins.module_utils.execution.selector import Selector
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest, Resources
@@ -75,6 +76,7 @@ def run(session: Session, request: InfoRequest) -> dict[str, Any]:
     with Reader(session) as reader:
         look = read(reader, session, request.guests, request.bytes)
         unread = sorted({f"{item.node}: {item.why}" for item in reader.unknown if item.node})
+        unread += hidden(read_rights(session), "replication_info")
     found = freshness(look.jobs, look.now, look.intervals, request.limits, _remembered(request.previous))
     found = [item for item in found if item.job.guest in look.guests]
     rows = [_row(item, look) for item in found]

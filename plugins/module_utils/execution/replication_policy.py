@@ -27,6 +27,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.replication
     check_rights,
     check_schedule,
 )
+from ansible_collections.pve.mobility.plugins.module_utils.execution.rights import Rights, read_rights, require
 from ansible_collections.pve.mobility.plugins.module_utils.model.cluster import Guest, Resources
 from ansible_collections.pve.mobility.plugins.module_utils.model.replication import ReplicationJob, replication_job
 from ansible_collections.pve.mobility.plugins.module_utils.planning.replica_set import Cleanup, described
@@ -39,6 +40,13 @@ from ansible_collections.pve.mobility.plugins.module_utils.planning.replication_
 MIGRATING = "migrate"
 ROUNDS = 3
 """How often somebody else may change the same jobs meanwhile."""
+
+HA_USES: dict[str, tuple[str, ...]] = {
+    "ignore": (),
+    "propose": ("replication_policy.ha",),
+    "create": ("replication_policy.ha", "replication_policy.ha_create"),
+}
+"""What each value of ``ha`` takes, in the table of privileges."""
 
 
 class PartlyFailed(MobilityError):
@@ -87,11 +95,12 @@ def run(session: Session, clock: Clock, request: PolicyRequest, check: bool = Fa
     """
     with Reader(session) as reader:
         done = Done()
+        rights = read_rights(session)
+        require(rights, HA_USES[request.ha], "to keep HA to the copies (ha: ignore leaves it alone)")
         seen = first = _look(reader, session, request)
+        unseen = _unseen(rights, request, seen)
         _may(session, seen)
         ha = HaSide.read(session, seen.plans) if request.ha != "ignore" else HaSide()
-        if request.ha == "create":
-            ha.may_create(session)
         for _round in range(0 if check else ROUNDS):
             done.raced = False
             _carry_out(reader, clock, seen, done)
@@ -103,6 +112,7 @@ def run(session: Session, clock: Clock, request: PolicyRequest, check: bool = Fa
             ha.create(session)
         result = _result(first, seen, done, ha, request, check)
         result["requests"] = reader.sent
+        result["warnings"] = [*unseen, *result["warnings"]]
     if done.failed:
         row = done.failed[0]
         raise PartlyFailed(
@@ -130,6 +140,21 @@ def _look(reader: Reader, session: Session, request: PolicyRequest) -> Seen:
     if seen.refused.guests or any(job.seen for job in seen.jobs):
         seen.plans = plan_policy(chosen, seen.jobs, seen.refused.guests, up)
     return seen
+
+
+def _unseen(rights: Rights, request: PolicyRequest, seen: Seen) -> list[str]:
+    """What to warn of.
+
+    :raises PermissionDenied: a guest that is named by its number may be there, unseen.
+    """
+    known = {guest.vmid for guest in seen.resources.guests}
+    named = sorted({vmid for selector, _rule in request.rules for vmid in selector.vmids} - known)
+    hidden_ones = [vmid for vmid in named if not rights.may(f"/vms/{vmid}", "VM.Audit")]
+    if hidden_ones:
+        require(rights, ["replication_policy"], "to see the guests that are named", vmid=hidden_ones)
+    if rights.may("/vms", "VM.Audit"):
+        return []
+    return ["Guests that the user may not see are left out: VM.Audit on /vms is missing."]
 
 
 def _rule_of(request: PolicyRequest, guest: Guest) -> Rule | None:

@@ -5,12 +5,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.pve.mobility.plugins.module_utils.api.errors import PermissionDenied
+from ansible_collections.pve.mobility.plugins.module_utils.api.errors import MobilityError, NotFound, PermissionDenied
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
+from ansible_collections.pve.mobility.plugins.module_utils.model.privileges import Lack, Need, needs_of
+
+ALSO = {
+    "Datastore.Audit": ("Datastore.AllocateSpace",),
+    "SDN.Audit": ("SDN.Allocate", "SDN.Use"),
+    "Mapping.Audit": ("Mapping.Use", "Mapping.Modify"),
+}
+"""What lets one see as well."""
+FIX = "Give a role with it to the user, and to the token too when it has privilege separation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +41,6 @@ class Rights:
             if path in self.paths:
                 return {name for name, propagate in self.paths[path].items() if int(propagate or 0)}
         return set()
-
-
-def require(session: Session, path: str, privilege: str, purpose: str) -> None:
-    """One request, before a write, so that check mode finds what a real run would.
-
-    :param purpose: ``to write datacenter.cfg``. :raises PermissionDenied: it is missing.
-    """
-    if not Rights(session.get("/access/permissions", {"path": path}) or {}).may(path, privilege):
-        raise PermissionDenied(
-            f"Permission is missing {purpose}: {privilege} on {path}. Give a role with it to the user, and to the token"
-            " too when it has privilege separation. Nothing was changed.",
-            path=path,
-            privileges=[privilege],
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +67,66 @@ SHORTENED = (
     Shortened("mappings.usb", "/mapping/usb", ("Mapping.Audit", "Mapping.Use", "Mapping.Modify")),
     Shortened("mappings.dir", "/mapping/dir", ("Mapping.Audit", "Mapping.Use", "Mapping.Modify")),
 )
+
+
+def read_rights(session: Session) -> Rights:
+    """One request."""
+    return Rights(session.get("/access/permissions") or {})
+
+
+def require(rights: Rights, uses: Iterable[str], why: str, **names: Iterable[Any]) -> None:
+    """Before the first write, and in check mode: everything without which these uses of the table fail.
+
+    :param why: goes on after "is needed".
+    :param names: what the names in braces stand for, such as ``vmid=[100, 101]``.
+    :raises PermissionDenied: names the first that is missing.
+    """
+    missing = [
+        (path, need.privilege)
+        for need in needs_of(uses)
+        if need.lack is Lack.FAILS and need.since is None and need.until is None
+        for path in _paths(need, names)
+        if not rights.may(path, need.privilege, *ALSO.get(need.privilege, ()))
+    ]
+    if missing:
+        path, privilege = missing[0]
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise PermissionDenied(
+            f"Permission is missing: {privilege} on {path}{more} is needed {why}. {FIX}. Nothing was changed.",
+            path=path,
+            privileges=[privilege],
+            missing=[{"path": where, "privilege": name} for where, name in missing],
+        )
+
+
+def hidden(rights: Rights, *uses: str) -> list[str]:
+    """A sentence for each part that a result lacks by the lack of a privilege."""
+    return [
+        f"{need.path}: what is there may be incomplete, because {need.privilege} on {need.path} is missing."
+        for need in needs_of(uses)
+        if need.lack is Lack.UNKNOWN and not rights.may(need.path, need.privilege, *ALSO.get(need.privilege, ()))
+    ]
+
+
+def _paths(need: Need, names: Mapping[str, Iterable[Any]]) -> Iterator[str]:
+    head, brace, tail = need.path.partition("{")
+    if not brace:
+        yield need.path
+        return
+    for name in names.get(tail.rstrip("}"), ()):
+        yield f"{head}{name}"
+
+
+def explained(session: Session, error: MobilityError) -> MobilityError:
+    """What one may not see does not seem to exist: says so when that may be the cause. One request, and only then."""
+    path, privileges = error.details.get("path"), error.details.get("privileges")
+    if not isinstance(error, NotFound) or not path or not privileges:
+        return error
+    rights = Rights(session.get("/access/permissions", {"path": path}) or {})
+    if rights.may(path, *privileges):
+        return error
+    return PermissionDenied(
+        f"Permission is missing: {' or '.join(privileges)} on {path} is needed to see whether it exists. {FIX}. Nothing"
+        " was changed.",
+        **error.details,
+    )

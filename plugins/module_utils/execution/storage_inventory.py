@@ -51,7 +51,9 @@ def read_storage(session: Session, storage: str) -> StorageReading:
     if storage not in names:
         raise NotFound(
             f"There is no storage {storage}, or the user may not see it (Datastore.Audit on /storage/{storage})."
-            f"{meant(storage, names)}"
+            f"{meant(storage, names)}",
+            path=f"/storage/{storage}",
+            privileges=["Datastore.Audit", "Datastore.AllocateSpace"],
         )
     state = collect(session, Wanted(PARTS))
     known: dict[str, dict[str, Place]] = {}

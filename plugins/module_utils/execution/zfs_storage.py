@@ -32,7 +32,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.newest impo
     refuse_without_quorum,
 )
 from ansible_collections.pve.mobility.plugins.module_utils.execution.reader import Reader
-from ansible_collections.pve.mobility.plugins.module_utils.execution.rights import Rights, require
+from ansible_collections.pve.mobility.plugins.module_utils.execution.rights import Rights, read_rights, require
 from ansible_collections.pve.mobility.plugins.module_utils.execution.zfs_nodes import (
     VOLUMES,
     on_node,
@@ -51,7 +51,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.zfs_storage imp
     plan,
     wanted,
 )
-from ansible_collections.pve.mobility.plugins.module_utils.planning.zfs_storage import OnNode, judge, losing
+from ansible_collections.pve.mobility.plugins.module_utils.planning.zfs_storage import OnNode, judge, losing, nodes_of
 
 ATTEMPTS = 2
 """Of writing, when somebody else writes the file too."""
@@ -94,8 +94,8 @@ def run(session: Session, request: Request, check: bool = False) -> dict[str, An
         if not change.changed:
             return _result(host, change, _states(host.session, change, resources), ())
         refuse_without_quorum(host.session)
-        require(host.session, "/storage", "Datastore.Allocate", "to write storage.cfg")
         refuse_if_keys_would_be_lost(host, STORAGE)
+        _may(host.session, change, resources)
         states = _states(host.session, change, resources)
         findings = _judge(host.session, request, change, states, resources, rows)
         if check:
@@ -164,6 +164,14 @@ def _may_see_guests(session: Session, name: str) -> None:
             path="/vms",
             privileges=["VM.Audit"],
         )
+
+
+def _may(session: Session, change: Change, resources: Resources) -> None:
+    """:raises PermissionDenied: it could not be written; or a node gains the storage, and could not show its pools."""
+    names = [node.name for node in resources.nodes]
+    gained = nodes_of(change.after, names) - nodes_of(change.before, names)
+    uses = ["zfs_storage", *(["zfs_storage.gain"] if gained else [])]
+    require(read_rights(session), uses, f"to prove {change.id} on its nodes and to write it")
 
 
 def _explained(want: Wanted, fixed: Fixed) -> Unsupported:
