@@ -134,6 +134,13 @@ _PRIVS = opt("privs", format="pve-priv-list")
 _MAY_EDIT_ROLES = check("/access", "Sys.Modify")
 
 
+def _known_to(call: Call) -> None:
+    """A node knows the privileges of its own release only (AccessControl.pm:verify_privname)."""
+    for name in split_list(call.get("privs")):
+        if not exists(name, call.node.release):
+            raise BadParameters({"privs": f"invalid format - invalid privilege '{name}'\n"})
+
+
 @route("GET", "/access/roles")
 def list_roles(call: Call) -> list[dict[str, Any]]:
     rows = []
@@ -157,6 +164,7 @@ def create_role(call: Call) -> None:
     if role.upper().startswith("PVE"):
         text = "cannot use role ID starting with the (case-insensitive) 'PVE' namespace"
         raise BadParameters({"roleid": text})
+    _known_to(call)
 
     def change(cfg: UserCfg) -> None:
         if role in cfg.roles:
@@ -179,6 +187,7 @@ def update_role(call: Call) -> None:
     role = call["roleid"]
     if role in predefined():
         raise Die(f"auto-generated role '{role}' cannot be modified")
+    _known_to(call)
 
     def change(cfg: UserCfg) -> None:
         if role not in cfg.roles:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from lab.errors import Die, Forbidden
 from lab.pve.formats import parse_section_config
-from lab.pve.roles import predefined
+from lab.pve.roles import exists, predefined
 from lab.pve.usercfg import Token, User, UserCfg, normalize_path, parse_user_cfg, print_user_cfg
 
 if TYPE_CHECKING:
@@ -85,6 +85,10 @@ class Users:
             change(cfg)
         except Die as fault:
             raise Die(f"{failed}: {fault.reason}" if failed else fault.reason) from fault
+        if node is not None:
+            # Reading the file, a node leaves out privileges that it does not know; writing it, it loses them for all.
+            for role in cfg.roles.keys() - predefined().keys():
+                cfg.roles[role] = frozenset(name for name in cfg.roles[role] if exists(name, node.release))
         self._cluster.fs.write(USER_CFG, print_user_cfg(cfg))
 
     def realms(self) -> dict[str, tuple[str, str]]:

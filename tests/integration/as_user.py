@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from unittest import mock
 
+from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.pve.mobility.plugins.module_utils import surface
@@ -43,6 +44,7 @@ def call(
     said = io.StringIO()
     with (
         patch_module_args({**given, "_ansible_check_mode": check}),
+        mock.patch.object(warnings, "_global_warnings", {}),
         mock.patch.object(surface, "Session", connect),
         mock.patch.object(surface, "Clock", clock),
         reading(session),

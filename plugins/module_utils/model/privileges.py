@@ -292,7 +292,7 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature(
         "stop",
-        "Shut down guests that cannot move while they run (``allow_stop``, ``policy.pinned: stop``), and start them again.",
+        "Shut down guests that cannot move while they run (``allow_stop``, ``pinned: stop``), and start them again.",
         ("move_disk.stop", "drain_storage.stop", "drain.stop"),
         "stop, reset and start guests",
         _OTHERS,

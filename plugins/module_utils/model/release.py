@@ -34,6 +34,8 @@ class CommonFile:
 
 DATACENTER = CommonFile("datacenter.cfg", ((9, 0), (9, 2)))
 """9.0: ``replication``; 9.2: ``location`` and the dynamic values of ``crs``."""
+USERS = CommonFile("user.cfg", ((9, 0),))
+"""9.0: privileges such as ``VM.Replicate``."""
 STORAGE = CommonFile("storage.cfg", ((9, 0),))
 """9.0: ``snapshot-as-volume-chain``, ``zfs-base-path``."""
 
