@@ -19,13 +19,13 @@ description:
     no result, log or diff.
 notes:
   - "Privileges: C(Permissions.Modify) on C(/), C(Sys.Audit) and C(Sys.Modify) on C(/access), C(User.Modify) on
-    C(/access/groups) and C(Realm.AllocateUser) on C(/access/realm/{realm}). An administrator has them; run it as one, and
-    everything else with the token that it makes."
+    C(/access/groups) and C(Realm.AllocateUser) on C(/access/realm/{realm}). An administrator has them; run it as one,
+    and everything else with the token that it makes."
   - On C(/) an entry does not go down to what is below, where it would reach accounts and consoles.
-  - While nodes of 8.4 and 9.x are together, the roles hold what either asks for. Writing goes through the newest host of
-    O(api_host), because an older one drops privileges that it does not know. Run it again after the last node.
-  - An entry near a guest replaces, for the same account, those above it. So an account that has other rights is refused
-    unless O(exclusive) takes them away.
+  - While nodes of 8.4 and 9.x are together, the roles hold what either asks for. Writing goes through the newest host
+    of O(api_host), because an older one drops privileges that it does not know. Run it again after the last node.
+  - An entry near a guest replaces, for the same account, those above it. So an account that has other rights is
+    refused unless O(exclusive) takes them away.
   - The user is created without a password. O(state=absent) leaves it, without rights.
 extends_documentation_fragment:
   - pve.mobility.api

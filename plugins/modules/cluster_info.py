@@ -26,7 +26,8 @@ description:
     ticket.
 notes:
   - "Privileges: C(Sys.Audit) on C(/) and C(/nodes), C(VM.Audit) on C(/vms), C(Datastore.Audit) on C(/storage),
-    C(SDN.Audit) on C(/sdn), C(Mapping.Audit) on C(/mapping). The role C(PVEAuditor) on C(/) has all of them."
+    C(SDN.Audit) on C(/sdn/zones), C(Mapping.Audit) on C(/mapping); the role C(PVEAuditor) on C(/) has all of
+    them. Only with C(Datastore.Allocate) on C(/storage) volumes are seen that no guest of the user has."
 extends_documentation_fragment:
   - pve.mobility.api
   - pve.mobility.attributes

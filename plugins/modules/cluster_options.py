@@ -19,8 +19,8 @@ description:
   - It writes through the newest of the API hosts, and refuses when a newer node is in the cluster, because an older one
     erases what it cannot read.
 notes:
-  - Needs C(Sys.Audit) and C(Sys.Modify) on C(/), and C(SDN.Audit) on C(/sdn/zones/localnetwork) to see the bridges of
-    nodes when a network is set.
+  - "Privileges: C(Sys.Audit) and C(Sys.Modify) on C(/), and C(SDN.Audit) on C(/sdn/zones/localnetwork) to see the
+    bridges of nodes when a network is set."
   - The file has no digest. The module reads it again after the write, and fails when it is not as it should be.
   - Addresses from DHCP, and those that are not in C(/etc/network/interfaces), are not known to the API.
 extends_documentation_fragment:

@@ -27,7 +27,7 @@ description:
 notes:
   - "Privileges: those of M(pve.mobility.migrate) for each guest, those of M(pve.mobility.cluster_info) to plan, and
     C(Sys.Audit) on the node to see the moves of others. With O(policy.pinned=stop) also C(VM.PowerMgmt) on the guests
-    that are stopped, for those under HA C(Sys.Console) on C(/)."
+    that are stopped, for those under HA C(Sys.Console) on C(/). What is missing is said before anything moves."
   - For rehearsals against a simulated cluster that runs faster than real time, set E(PVE_MOBILITY_SPEED) to its speed.
 extends_documentation_fragment:
   - pve.mobility.api

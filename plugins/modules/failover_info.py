@@ -18,12 +18,13 @@ description:
   - With O(rpo) a guest is not ok when more than that would be lost. It changes nothing and does not fail for that; the
     playbook C(pve.mobility.failover_check) does.
 notes:
-  - "Privileges: C(VM.Audit) on the guests, C(Datastore.Audit) on the storages, C(Sys.Audit) on C(/) for HA and backup
-    jobs. Backups are only seen with C(VM.Backup) on the guest or C(Datastore.Allocate) on the storage."
+  - "Privileges: those of M(pve.mobility.replication_info), C(Datastore.Audit) on C(/storage), C(Sys.Audit) on C(/) for
+    HA and backup jobs. Backups are only seen with C(VM.Backup) on C(/vms) and C(Datastore.AllocateSpace) on
+    C(/storage). What is missing is named in RV(unread)."
   - A node that is off tells nothing of its jobs. Then O(node_facts) of the targets say how old the copies are, or
     O(previous) how old they are at most.
   - This costs what M(pve.mobility.replication_info) costs, one request for each guest, one for each storage with
-    backups, and five more.
+    backups, and six more.
 extends_documentation_fragment:
   - pve.mobility.api
   - pve.mobility.attributes

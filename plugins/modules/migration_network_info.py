@@ -17,7 +17,8 @@ description:
   - It takes real rates from the logs of recent migrations.
   - The role C(pve.mobility.migration_network) also looks at the speed of links and of SSH, which the API does not know.
 notes:
-  - Needs C(Sys.Audit) on C(/), and C(SDN.Audit) on C(/sdn/zones/localnetwork) to see the bridges of nodes.
+  - "Privileges: C(Sys.Audit) on C(/), C(SDN.Audit) on C(/sdn/zones/localnetwork) to see the bridges of nodes, and with
+    O(recent) C(Sys.Audit) on C(/nodes) to see the migrations of others."
 extends_documentation_fragment:
   - pve.mobility.api
   - pve.mobility.attributes
@@ -104,6 +105,12 @@ findings:
     remedy: {description: How to fix it., type: str, sample: give one interface of pve3 an address there}
     evidence: {description: The values that it rests on., type: dict, sample: {"network": "10.10.0.0/24"}}
     node: {description: Node that it is about., type: str, sample: pve3}
+unread:
+  description: Parts that may be incomplete, with the privilege that is missing.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 observed:
   description: What recent migrations carried, in bytes per second; none when no log tells. The values are medians.
   returned: success

@@ -20,8 +20,8 @@ description:
 notes:
   - "Privileges: C(VM.Audit) on the guests. With C(Sys.Audit) on C(/nodes/{node}) the time and time zone of a node are
     known; otherwise the time of the API host, and the zone is taken for UTC."
-  - This costs two requests, one for each node with replicated guests, one or two for the time, and one or two for each
-    rhythm among the schedules; with O(bytes) one more for each job.
+  - This costs three requests, one for each node with replicated guests, one or two for the time, and one or two for
+    each rhythm among the schedules; with O(bytes) one more for each job.
 extends_documentation_fragment:
   - pve.mobility.api
   - pve.mobility.attributes
@@ -271,7 +271,7 @@ nodes:
       type: str
       sample: ok
 unread:
-  description: Nodes that did not tell, with the reason.
+  description: Nodes that did not tell, and guests that may be unseen, with the reason.
   returned: success
   type: list
   elements: str

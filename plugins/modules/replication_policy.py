@@ -28,7 +28,7 @@ notes:
   - "Privileges: C(VM.Audit) and, from Proxmox VE 9.0 on, C(VM.Replicate) on the guests; up to 8.4 C(Datastore.Allocate)
     on C(/storage) instead of C(VM.Replicate). C(Datastore.Audit) on the storages. C(Sys.Audit) on C(/) to look at HA,
     and C(Sys.Console) on C(/) to make rules there."
-  - When all is as it should be this costs two requests, two more for HA (three before 9.0), one for each guest that
+  - When all is as it should be this costs three requests, two more for HA (three before 9.0), one for each guest that
     cannot be replicated, and one for each node where something waits.
 extends_documentation_fragment:
   - pve.mobility.api

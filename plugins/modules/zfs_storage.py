@@ -19,8 +19,8 @@ description:
   - The dataset of a storage, and its type, never change. When another one is wanted the module says what would have to
     happen instead.
 notes:
-  - Needs C(Datastore.Audit) and C(Datastore.Allocate) on C(/storage), C(Sys.Audit) on C(/) for the pools of nodes, and
-    C(VM.Audit) on C(/vms) to name the guests that use a storage.
+  - "Privileges: C(Datastore.Audit) and C(Datastore.Allocate) on C(/storage), C(Sys.Audit) on C(/) to see the pools of
+    nodes that are added, and C(VM.Audit) on C(/vms) to see the guests of nodes that are taken away."
   - It writes under the digest of C(storage.cfg). When somebody else has written meanwhile it reads and judges once
     more.
   - O(sparse) and O(blocksize) are for volumes to come; those that exist stay as they are.

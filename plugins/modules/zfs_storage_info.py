@@ -20,8 +20,8 @@ description:
     the proof that they fit.
   - The role C(pve.mobility.zfs_storage) does all of it in order.
 notes:
-  - Needs C(Datastore.Audit) and, to look for datasets and disks of guests, C(Datastore.Allocate) on C(/storage),
-    C(Sys.Audit) on C(/), and C(VM.Audit) on C(/vms).
+  - "Privileges: C(Datastore.Audit) on C(/storage), C(Sys.Audit) on C(/), C(VM.Audit) on C(/vms); to look for datasets
+    and disks of guests C(Datastore.Allocate) on C(/storage), and with O(recent) C(Sys.Audit) on C(/nodes)."
 extends_documentation_fragment:
   - pve.mobility.api
   - pve.mobility.attributes
@@ -130,6 +130,12 @@ create:
   type: list
   elements: dict
   sample: [{"node": "pve3", "dataset": "tank/vm", "storage": "tank"}]
+unread:
+  description: Parts that may be incomplete, with the privilege that is missing.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 plan:
   description: What has to be moved so that every disk is on a standard storage.
   returned: success

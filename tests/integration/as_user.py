@@ -9,6 +9,7 @@ import importlib
 import io
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
@@ -23,16 +24,46 @@ from tests.integration.inprocess import LabClock, LabSession, reading
 
 ACCOUNT = "mover@pve"
 TOKEN = f"{ACCOUNT}!t"
+EVERYWHERE = "Permissions.Modify"
 MODULES = "ansible_collections.pve.mobility.plugins.modules"
 Grant = tuple[str, str]
 """Path and privilege."""
 
 
-def call(
-    lab: Lab, module: str, options: Mapping[str, Any], auth: str = "root-token", check: bool = False
-) -> dict[str, Any]:
-    """The result of a module; ``auth`` as in ``tests.conformance.client``."""
-    session = LabSession(lab, auth=auth)
+@dataclass(slots=True)
+class Outcome:
+    """What a module returned, and the writes that were accepted."""
+
+    result: dict[str, Any]
+    writes: list[str] = field(default_factory=list)
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.result.get("failed"))
+
+    @property
+    def said(self) -> str:
+        """All of the result but the options."""
+        return json.dumps({name: value for name, value in self.result.items() if name != "invocation"})
+
+
+class Writing(LabSession):
+    """Notes what was written."""
+
+    def __init__(self, lab: Lab, auth: str) -> None:
+        super().__init__(lab, auth=auth)
+        self.writes: list[str] = []
+
+    def _ask(self, method: str, path: str, params: Mapping[str, Any]) -> Any:
+        answer = super()._ask(method, path, params)
+        if method != "GET":
+            self.writes.append(f"{method} {path}")
+        return answer
+
+
+def call(lab: Lab, module: str, options: Mapping[str, Any], auth: str = "root-token", check: bool = False) -> Outcome:
+    """Run a module; ``auth`` as in ``tests.conformance.client``."""
+    session = Writing(lab, auth)
 
     def connect(_connection: Connection) -> Session:
         return session
@@ -52,8 +83,7 @@ def call(
         contextlib.suppress(SystemExit),
     ):
         importlib.import_module(f"{MODULES}.{module}").main()
-    result: dict[str, Any] = json.loads(said.getvalue())
-    return result
+    return Outcome(json.loads(said.getvalue()), session.writes)
 
 
 def grant(lab: Lab, rights: Iterable[Grant]) -> str:
@@ -63,8 +93,13 @@ def grant(lab: Lab, rights: Iterable[Grant]) -> str:
         users.add_user(ACCOUNT, password="x")
         users.add_token(ACCOUNT, "t", privsep=False)
     by_path: dict[str, set[str]] = {}
-    for path, privilege in rights:
+    for path, privilege in sorted(rights):
         by_path.setdefault(path, set()).add(privilege)
+    for path in sorted(by_path):
+        # The nearest entry replaces those above it, so it has to hold them too.
+        parts = path.split("/")
+        for length in range(2, len(parts)):
+            by_path[path] |= by_path.get("/".join(parts[:length]), set())
 
     def change(cfg: Any) -> None:
         for node in cfg.acl.values():
@@ -72,9 +107,12 @@ def grant(lab: Lab, rights: Iterable[Grant]) -> str:
         for name in [name for name in cfg.roles if name.startswith("only-")]:
             del cfg.roles[name]
         for number, (path, privileges) in enumerate(sorted(by_path.items())):
-            cfg.roles[f"only-{number}"] = frozenset(privileges)
-            cfg.acl_node(path).users[ACCOUNT] = {f"only-{number}": int(path != "/")}
-        cfg.computed.clear()
+            # On / only what has to reach everywhere goes down.
+            for way in (0, 1):
+                chosen = frozenset(name for name in privileges if way == (path != "/" or name == EVERYWHERE))
+                if chosen:
+                    cfg.roles[f"only-{number}-{way}"] = chosen
+                    cfg.acl_node(path).users.setdefault(ACCOUNT, {})[f"only-{number}-{way}"] = way
 
     users.edit(change)
     return f"token:{TOKEN}"

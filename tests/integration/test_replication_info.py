@@ -202,6 +202,6 @@ def test_it_is_cheap() -> None:
     lab = start()
     session = LabSession(lab)
     look(lab, session)
-    # Jobs and guests 2, nodes 2, time 1, rhythms: */15 once, the weekend within a hundred nights once.
-    assert session.sent == 7
+    # Jobs, guests and rights 3, nodes 2, time 1, rhythms: */15 once, the weekend within a hundred nights once.
+    assert session.sent == 8
     assert LabClock(lab).speed == 1.0

@@ -148,7 +148,7 @@ def test_networks_are_proven_without_being_set(lab: Lab) -> None:
     ]
     assert [(item["id"], item["node"]) for item in result["findings"]] == [("network-no-address", "pve3")]
     # One a host for its release; five for the cluster; one a node.
-    assert cost.requests == 3 + 5 + 3
+    assert cost.requests == 3 + 6 + 3
     wrong = call(lab, "pve.mobility.migration_network_info", {"networks": ["10.10.0.1/24"]}).result
     assert "host bits set" in wrong["msg"]
 

@@ -76,12 +76,15 @@ class ClusterReading:
         if self._rights is None:
             return
         for item in SHORTENED:
-            if item.part.partition(".")[0] in self.parts and not self._rights.may(item.path, *item.privileges):
+            if item.part.partition(".")[0] not in self.parts:
+                continue
+            path = self._rights.lacking(item.path, *item.privileges)
+            if path is not None:
                 privileges = " or ".join(item.privileges)
                 self.reader.missing(
                     item.part,
-                    f"It may be incomplete: one sees all of it only with {privileges} on {item.path}.",
-                    path=item.path,
+                    f"It may be incomplete: one sees all of it only with {privileges} on {path}.",
+                    path=path,
                     privileges=item.privileges,
                 )
         if not self._rights.may("/", "Sys.Audit"):

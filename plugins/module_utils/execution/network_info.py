@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The ways of migrations and replication: what is set, whether every node is there, and what they really carried.
 
-Requests: 5 for the cluster, 1 for each node that is online, and for ``recent`` migrations 2 for each node and 1 for
+Requests: 6 for the cluster, 1 for each node that is online, and for ``recent`` migrations 2 for each node and 1 for
 each log.
 """
 
@@ -22,6 +22,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.locate impo
 from ansible_collections.pve.mobility.plugins.module_utils.execution.network_proof import node_networks
 from ansible_collections.pve.mobility.plugins.module_utils.execution.newest import newest_host
 from ansible_collections.pve.mobility.plugins.module_utils.execution.reader import Reader
+from ansible_collections.pve.mobility.plugins.module_utils.execution.rights import hidden, read_rights
 from ansible_collections.pve.mobility.plugins.module_utils.model.datacenter import BadWish, check_network
 from ansible_collections.pve.mobility.plugins.module_utils.model.history import ObservedMove, summary
 from ansible_collections.pve.mobility.plugins.module_utils.model.options import ClusterOptions, cluster_options
@@ -60,7 +61,14 @@ def run(session: Session, networks: Sequence[str], recent: int = 10) -> dict[str
         "networks": [_proof(proof) for proof in proofs],
         "findings": [item.as_dict() for item in findings],
         "observed": _rates(moves),
+        "unread": hidden(read_rights(session), *_uses(wanted, recent)),
     }
+
+
+def _uses(wanted: Sequence[str], recent: int) -> list[str]:
+    """Of the table of privileges."""
+    uses = ["migration_network_info"] if wanted else []
+    return [*uses, "migration_network_info.recent"] if recent else uses
 
 
 def _options(options: ClusterOptions, own: bool) -> dict[str, Any]:

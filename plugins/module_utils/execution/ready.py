@@ -300,6 +300,11 @@ def _ceph(session: Session, wanted: Wanted, seen: Seen) -> None:
         )
 
 
+def _on(row: Mapping[str, Any], key: str, default: int = 0) -> bool:
+    """A storage that is for other nodes is listed too, and is not enabled there."""
+    return bool(int(row.get(key, default) or 0))
+
+
 def _look_at_node(session: Session, wanted: Wanted, node: str, seen: Seen) -> None:
     """That its daemons serve, and what they serve."""
     try:
@@ -329,7 +334,7 @@ def _look_at_node(session: Session, wanted: Wanted, node: str, seen: Seen) -> No
     if down:
         text = f"on {node} {', '.join(down)} {'does' if len(down) == 1 else 'do'} not run"
         seen.problems.append(Problem("services", text, f"see systemctl status {down[0]}", node))
-    dead = sorted(str(row["storage"]) for row in storages if not int(row.get("active", 0) or 0))
+    dead = sorted(str(row["storage"]) for row in storages if _on(row, "enabled", 1) and not _on(row, "active"))
     if dead:
         text = f"on {node} {', '.join(dead)} {'is' if len(dead) == 1 else 'are'} not active"
         seen.problems.append(Problem("storages", text, "see pvesm status", node))

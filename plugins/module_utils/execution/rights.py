@@ -33,6 +33,14 @@ class Rights:
         granted = self._on(path)
         return any(privilege in granted for privilege in privileges)
 
+    def lacking(self, path: str, *privileges: str) -> str | None:
+        """Where none of the privileges holds: on the path, or on one below it that has an entry of its own.
+
+        Of paths on which one may nothing at all (``NoAccess``) Proxmox VE does not tell.
+        """
+        below = (name for name in self.paths if path != "/" and name.startswith(f"{path}/"))
+        return next((name for name in (path, *sorted(below)) if not self.may(name, *privileges)), None)
+
     def _on(self, path: str) -> set[str]:
         if path in self.paths:
             return set(self.paths[path])
@@ -81,13 +89,13 @@ def require(rights: Rights, uses: Iterable[str], why: str, **names: Iterable[Any
     :param names: what the names in braces stand for, such as ``vmid=[100, 101]``.
     :raises PermissionDenied: names the first that is missing.
     """
-    missing = [
-        (path, need.privilege)
+    found = [
+        (rights.lacking(path, need.privilege, *ALSO.get(need.privilege, ())), need.privilege)
         for need in needs_of(uses)
         if need.lack is Lack.FAILS and need.since is None and need.until is None
         for path in _paths(need, names)
-        if not rights.may(path, need.privilege, *ALSO.get(need.privilege, ()))
     ]
+    missing = [(path, privilege) for path, privilege in found if path is not None]
     if missing:
         path, privilege = missing[0]
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
@@ -101,10 +109,15 @@ def require(rights: Rights, uses: Iterable[str], why: str, **names: Iterable[Any
 
 def hidden(rights: Rights, *uses: str) -> list[str]:
     """A sentence for each part that a result lacks by the lack of a privilege."""
-    return [
-        f"{need.path}: what is there may be incomplete, because {need.privilege} on {need.path} is missing."
+    found = [
+        (need, rights.lacking(need.path, need.privilege, *ALSO.get(need.privilege, ())))
         for need in needs_of(uses)
-        if need.lack is Lack.UNKNOWN and not rights.may(need.path, need.privilege, *ALSO.get(need.privilege, ()))
+        if need.lack is Lack.UNKNOWN
+    ]
+    return [
+        f"{need.path}: what is there may be incomplete, because {need.privilege} on {path} is missing."
+        for need, path in found
+        if path is not None
     ]
 
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.pve.mobility.plugins.module_utils.api.errors import ApiError, Invalid, PermissionDenied
+from ansible_collections.pve.mobility.plugins.module_utils.api.errors import ApiError, Invalid
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
 from ansible_collections.pve.mobility.plugins.module_utils.api.tasks import TaskLog, unstamped
 from ansible_collections.pve.mobility.plugins.module_utils.api.upid import Upid
@@ -22,7 +22,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.collect_gue
 from ansible_collections.pve.mobility.plugins.module_utils.execution.locate import read_resources
 from ansible_collections.pve.mobility.plugins.module_utils.execution.newest import newest_host
 from ansible_collections.pve.mobility.plugins.module_utils.execution.reader import Reader
-from ansible_collections.pve.mobility.plugins.module_utils.execution.rights import Rights
+from ansible_collections.pve.mobility.plugins.module_utils.execution.rights import Rights, hidden, read_rights, require
 from ansible_collections.pve.mobility.plugins.module_utils.execution.zfs_nodes import (
     NodeZfs,
     on_node,
@@ -97,7 +97,8 @@ def run(
     :param facts: results of ``zfs_info`` by node: they know how much of a volume is really used.
     """
     session = newest_host(session).session
-    sees_disks = _may_see(session)
+    rights = _may_see(session)
+    sees_disks = rights.may("/storage", "Datastore.Allocate") or rights.may("/vms", "VM.Config.Disk")
     resources = read_resources(session)
     _know_nodes(wishes, facts or {}, resources)
     rows = {str(row["storage"]): row for row in session.get("/storage") or ()}
@@ -109,24 +110,15 @@ def run(
         found = audit(held, strays, disks, capacity)
         unread = _unread(reader, hidden=bool(strays) and not sees_disks)
         more = _remapped(reader, resources, recent) if recent else []
-    return _result(found, held, strays, [*found.findings, *unread, *more, *_contradictions(held, facts or {})])
+    findings = [*found.findings, *unread, *more, *_contradictions(held, facts or {})]
+    uses = ["zfs_storage_info.datasets", *(["zfs_storage_info.recent"] if recent else [])]
+    return _result(found, held, strays, findings) | {"unread": hidden(rights, *uses)}
 
 
-def _may_see(session: Session) -> bool:
-    """Whether the disks of guests are listed, which asks for more than all the rest.
-
-    :raises PermissionDenied: something else is missing.
-    """
-    rights = Rights(session.get("/access/permissions") or {})
-    for path, privilege in (("/storage", "Datastore.Audit"), ("/", "Sys.Audit"), ("/vms", "VM.Audit")):
-        if not rights.may(path, privilege):
-            raise PermissionDenied(
-                f"Permission is missing: {privilege} on {path} is needed, or the audit would call standard what it"
-                " cannot see.",
-                path=path,
-                privileges=[privilege],
-            )
-    return rights.may("/storage", "Datastore.Allocate") or rights.may("/vms", "VM.Config.Disk")
+def _may_see(session: Session) -> Rights:
+    rights = read_rights(session)
+    require(rights, ["zfs_storage_info"], "or the audit would call standard what it cannot see")
+    return rights
 
 
 def _unread(reader: Reader, hidden: bool) -> list[Finding]:

@@ -9,7 +9,7 @@ Checks before a first write, the module and role ``api_access``, the page of pri
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from ansible_collections.pve.mobility.plugins.module_utils.model.release import Release
@@ -182,7 +182,9 @@ USES: tuple[Use, ...] = (
         Need("VM.Config.Disk", GUEST),
         Need("Datastore.AllocateSpace", STORAGE),
     )),
-    Use("drain", "sync", "copies on the targets are brought up to date first (``sync_first``)", REPLICATE),
+    Use("drain", "sync", "copies on the targets are brought up to date first (``sync_first``)", tuple(
+        replace(need, lack=Lack.LESS, lost="guests move without, and more has to be copied") for need in REPLICATE
+    )),
     Use("drain", "stop", "with ``policy.pinned: stop``", (Need("VM.PowerMgmt", GUEST),)),
     Use("drain", "stop_ha", "guests under HA are to be stopped", (Need("Sys.Console", "/"),)),
     Use("drain_storage", "", "", (
@@ -202,14 +204,13 @@ USES: tuple[Use, ...] = (
     Use("cluster_ready", "replication", "with the check ``replication``", (SEE_ALL,)),
     Use("cluster_options", "", "", (CLUSTER, Need("Sys.Modify", "/"))),
     Use("cluster_options", "network", "a network is set, which is proven before", (
-        NODES,
         Need("SDN.Audit", "/sdn/zones/localnetwork"),
     )),
     Use("migration_network_info", "", "", (
         CLUSTER,
-        _unknown("Sys.Audit", "/nodes"),
         _unknown("SDN.Audit", "/sdn/zones/localnetwork"),
     )),
+    Use("migration_network_info", "recent", "with ``recent``", (_unknown("Sys.Audit", "/nodes"),)),
     Use("zfs_storage", "", "", (
         Need("Datastore.Audit", STORAGES),
         Need("Datastore.Allocate", STORAGES),
@@ -221,8 +222,9 @@ USES: tuple[Use, ...] = (
         CLUSTER,
         SEE_ALL,
     )),
-    Use("zfs_storage_info", "recent", "with ``recent``", (
-        _unknown("Sys.Audit", "/nodes"),
+    Use("zfs_storage_info", "recent", "with ``recent``", (_unknown("Sys.Audit", "/nodes"),)),
+    Use("zfs_storage_info", "datasets", "the nodes are to say whether the datasets exist", (
+        _unknown("Datastore.Allocate", STORAGES),
     )),
     Use("api_access", "", "", (
         Need("Sys.Audit", "/access"),
@@ -256,6 +258,7 @@ FEATURES: tuple[Feature, ...] = (
             "zfs_storage_info",
             "zfs_storage_info.recent",
             "migration_network_info",
+            "migration_network_info.recent",
         ),
         "read names, configurations, addresses, task logs and the load of everything in the cluster; change nothing",
         "Let the token expire, and keep it apart from tokens that may write",
@@ -343,9 +346,11 @@ FEATURES: tuple[Feature, ...] = (
             "zfs_storage.lose",
             "zfs_storage_info",
             "zfs_storage_info.recent",
+            "zfs_storage_info.datasets",
             "cluster_options",
             "cluster_options.network",
             "migration_network_info",
+            "migration_network_info.recent",
         ),
         "change any storage definition and remove any volume, change the options of the datacenter",
         "Keep it in a token of its own; run it where few people can read the secret",
