@@ -59,7 +59,7 @@ def from_options(options: Mapping[str, Any]) -> Request:
     if not _USER.fullmatch(user):
         raise Invalid(f"user '{user}' is no user of Proxmox VE: write it with its realm, such as mobility@pve.")
     if not _TOKEN.fullmatch(token):
-        raise Invalid(f"token '{token}' cannot be the name of a token: it begins with a letter, such as ansible.")
+        raise Invalid(f"token '{token}' cannot be the name of a token: it begins with a letter, and has two or more.")
     if not _NAME.fullmatch(prefix) or prefix.upper().startswith("PVE"):
         raise Invalid(f"role '{prefix}' cannot begin the names of roles: use letters and digits, and not PVE first.")
     features = tuple(dict.fromkeys(options.get("features") or ()))
