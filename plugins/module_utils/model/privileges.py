@@ -267,9 +267,10 @@ FEATURES: tuple[Feature, ...] = (
         "migrate",
         "Move guests between nodes.",
         ("migrate", "migrate.ha", "follow", "follow.ha", "follow.task"),
-        "move guests between nodes, over and over, and fill networks and nodes with that; read their configurations;"
-        " not start or stop them, nor read their disks",
-        _OTHERS,
+        "move guests between nodes, over and over, and fill networks and nodes with that; and send a guest with its"
+        " disks to a cluster of the thief, because Proxmox VE's own remote migration asks for VM.Migrate and nothing else",
+        "Give VM.Migrate on a pool or on single guests only, and let the firewall keep nodes from opening connections"
+        " to other clusters (port 8006)",
     ),
     Feature(
         "target_storage",
@@ -305,7 +306,8 @@ FEATURES: tuple[Feature, ...] = (
         "Empty a node.",
         ("drain", "migrate", "migrate.ha", "follow", "follow.ha", "follow.task", "cluster_info"),
         "what it could with migrate and audit",
-        "A node can only be emptied with VM.Migrate on every guest that is on it",
+        "VM.Migrate is needed on every guest of the nodes that are emptied, so make the token for the occasion, with an"
+        " end (``expire``), and keep the firewall as for migrate",
     ),
     Feature(
         "drain_storage",
@@ -352,7 +354,8 @@ FEATURES: tuple[Feature, ...] = (
             "migration_network_info",
             "migration_network_info.recent",
         ),
-        "change any storage definition and remove any volume, change the options of the datacenter",
+        "change or add storage definitions, also on folders of nodes, remove any volume, and change the options of the"
+        " datacenter, such as the network of migrations and whether they are encrypted",
         "Keep it in a token of its own; run it where few people can read the secret",
     ),
     Feature(
