@@ -268,7 +268,7 @@ FEATURES: tuple[Feature, ...] = (
         "Move guests between nodes.",
         ("migrate", "migrate.ha", "follow", "follow.ha", "follow.task"),
         "move guests between nodes, over and over, and fill networks and nodes with that; and send a guest with its"
-        " disks to a cluster of the thief, because Proxmox VE's own remote migration asks for VM.Migrate and nothing else",
+        " disks to a cluster of the thief, because Proxmox VE's own remote migration asks for nothing but VM.Migrate",
         "Give VM.Migrate on a pool or on single guests only, and let the firewall keep nodes from opening connections"
         " to other clusters (port 8006)",
     ),
