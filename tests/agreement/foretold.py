@@ -5,15 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from ansible_collections.pve.mobility.plugins.module_utils.model.foresee import foresee
-from ansible_collections.pve.mobility.plugins.module_utils.model.precondition import (
-    Hindrance,
-    Precondition,
-    precondition,
-)
+from ansible_collections.pve.mobility.plugins.module_utils.model.precondition import Precondition, precondition
 from ansible_collections.pve.mobility.plugins.module_utils.model.state import ClusterState
 from tests.conformance.client import Cut, Lab
 
@@ -56,10 +51,6 @@ def differences(state: ClusterState, vmid: int, said: Precondition | str | None)
         return {}
     named = {disk.volid for disk in config.disks}
     foreseen = foresee(state, guest)
-    facts = state.facts(guest.node)
-    # The call of a node before 9.0 says nothing about HA, whatever rules the newer nodes of the cluster know.
-    if facts is not None and facts.release is not None and facts.release < "9":
-        foreseen = replace(foreseen, hindrances=_without_ha(foreseen.hindrances), dependents=said.dependents)
     found = {
         "running": (foreseen.running, said.running),
         "hindrances": (_hindrances(foreseen.hindrances, guest.node), _hindrances(said.hindrances, guest.node)),
@@ -78,10 +69,6 @@ def _hindrances(rows: Mapping[str, Any], source: str) -> dict[str, tuple[set[Any
         for node, row in rows.items()
         if row and node != source
     }
-
-
-def _without_ha(rows: Mapping[str, Hindrance]) -> dict[str, Hindrance]:
-    return {node: replace(row, blocking=()) for node, row in rows.items()}
 
 
 def _disks(said: Precondition, named: set[str]) -> set[tuple[Any, ...]]:
