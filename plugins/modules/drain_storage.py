@@ -58,7 +58,7 @@ options:
     elements: str
     default: []
   nodes:
-    description: Move disks of guests on these nodes only.
+    description: Move disks of guests on these nodes only. Those of others are listed in RV(stays).
     type: list
     elements: str
     default: []
