@@ -32,7 +32,8 @@ CLUSTER: dict[str, Any] = {
               "replicate": {"pve3": {"schedule": "22:00", "last_sync": "10h", "duration": 60}}},
         103: {"node": "pve3", "name": "shared", "disk": "ceph:4G", "ha": True},
         104: {"node": "pve3", "name": "app", "disk": ZFS},
-        105: {"node": "pve3", "name": "bare", "disk": ZFS, "replicate": {"pve1": {"last_sync": "never", "disable": True}}},
+        105: {"node": "pve3", "name": "bare", "disk": ZFS,
+              "replicate": {"pve1": {"last_sync": "never", "disable": True}}},
         106: {"node": "pve3", "name": "paused", "disk": ZFS,
               "replicate": {"pve2": {"last_sync": "3d", "disable": True}}},
     },
@@ -114,7 +115,7 @@ def test_the_failover_check_blocks_what_is_worse_than_allowed(lab: Lab) -> None:
 
 
 def test_the_examples_run(lab: Lab) -> None:
-    lab.speed = 60.0
+    lab.speed = 20.0
     lab.control("POST", "/speed", {"speed": lab.speed})
     examples = CHECKOUT / "docs" / "examples"
     for name, variables in (
