@@ -125,7 +125,10 @@ options:
     choices: [enforce, warn, skip]
     default: enforce
   accept:
-    description: Findings that do not stop the change, by their IDs, such as V(network-corosync).
+    description:
+      - Findings that do not stop the change, by their IDs, such as V(network-corosync).
+      - V(release-unproven) is one too. It is found when a node is off that may run a newer release than every API host,
+        so that the write might drop what only that node can read.
     type: list
     elements: str
     default: []

@@ -15,7 +15,7 @@ description:
   - Creates, changes or removes a storage of type C(zfspool). One storage ID is one definition for the whole cluster, so
     the same dataset must exist on every node; replication, and migrations without O(ignore:target_storage), rest on it.
   - It proves pool and dataset on each node before a node is added, and refuses what would take a disk away from a
-    guest. Proxmox VE itself checks neither.
+    guest, also when nobody can tell whether there is one. Proxmox VE itself checks neither.
   - The dataset of a storage, and its type, never change. When another one is wanted the module says what would have to
     happen instead.
 notes:
@@ -90,7 +90,10 @@ options:
     choices: [enforce, warn, skip]
     default: enforce
   accept:
-    description: Findings that do not stop the change, by their IDs, such as V(dataset-missing).
+    description:
+      - Findings that do not stop the change, by their IDs, such as V(dataset-missing).
+      - V(release-unproven) is one too. It is found when a node is off that may run a newer release than every API host,
+        so that the write might drop what only that node can read.
     type: list
     elements: str
     default: []

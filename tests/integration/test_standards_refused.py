@@ -65,15 +65,17 @@ def audit(lab: Lab, who: str = "root", **standard: Any) -> dict[str, Any]:
         return zfs_standard.run(session, zfs_standard.standards(standard))
 
 
-def refused(lab: Lab, change: Change, kind: type[MobilityError], words: str, who: str = "root") -> None:
-    before = lab.get("/storage"), lab.get("/cluster/options")
+def refused(
+    lab: Lab, change: Change, kind: type[MobilityError], words: str, who: str = "root", node: str | None = None
+) -> None:
+    before = lab.get("/storage", node=node), lab.get("/cluster/options", node=node)
     said = []
     for check in (True, False):
-        with reading(session := LabSession(lab, auth=AUTH[who])), pytest.raises(kind, match=words) as caught:
+        with reading(session := LabSession(lab, auth=AUTH[who], node=node)), pytest.raises(kind, match=words) as caught:
             change(session, check)
         said.append(caught.value.message)
     assert said[0] == said[1]
-    assert (lab.get("/storage"), lab.get("/cluster/options")) == before
+    assert (lab.get("/storage", node=node), lab.get("/cluster/options", node=node)) == before
 
 
 def power_off(lab: Lab, *nodes: str) -> None:
@@ -132,6 +134,25 @@ def test_missing_privileges_are_named_in_check_mode_too(lab: Lab) -> None:
     refused(lab, storage(sparse=False), PermissionDenied, words, who="weak")
     words = r"to write datacenter.cfg: Sys.Modify on /\. Give a role"
     refused(lab, datacenter(max_workers=9), PermissionDenied, words, who="weak")
+
+
+def test_a_node_that_is_off_may_be_a_newer_one() -> None:
+    lab = Lab.from_dict(
+        {
+            "name": "mixed",
+            "nodes": {"old": {"release": "8.4"}, "new": {"release": "9.2"}, "mid": {"release": "8.4"}},
+            "storages": {"tank": {"type": "zfspool", "pool": "tank/vm", "size": "1T"}},
+            "datacenter": {"replication": {"type": "secure"}, "crs": {"ha": "dynamic"}, "max_workers": 2},
+        }
+    )
+    lab.advance(15.0)
+    control(lab, "POST", "/lab/node", node="new", action="power-off")
+    lab.advance(60.0)
+    words = r"new cannot be asked for its release, and the API host lab runs 8.4: it would drop"
+    refused(lab, datacenter(max_workers=9), Blocked, words, node="old")
+    refused(lab, storage(sparse=True), Blocked, words, node="old")
+    with reading(session := LabSession(lab, node="old")):
+        assert datacenter(max_workers=9, accept=["release-unproven"])(session, False)["changed"]
 
 
 # ---------------------------------------------------------------- the audit

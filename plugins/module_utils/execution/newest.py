@@ -10,9 +10,11 @@ Requests: one a host to choose, and before a write one for the nodes and one a n
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Container
 from dataclasses import dataclass, replace
 
 from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
+    Blocked,
     Invalid,
     NodeUnreachable,
     NoQuorum,
@@ -20,14 +22,18 @@ from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
     Unsupported,
 )
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
+from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding, Severity
 from ansible_collections.pve.mobility.plugins.module_utils.model.propstring import truth
 from ansible_collections.pve.mobility.plugins.module_utils.model.release import (
+    NEWEST_KNOWN,
     CommonFile,
     Release,
     newest,
     release_of,
     text,
 )
+
+UNPROVEN = "release-unproven"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +73,28 @@ def _known(session: Session, host: str) -> Release:
     return release
 
 
-def node_releases(session: Session) -> dict[str, Release]:
-    """Release of every node that is online."""
-    found: dict[str, Release] = {}
+def node_releases(session: Session) -> dict[str, Release | None]:
+    """Release of every node; None for those that cannot be asked."""
+    found: dict[str, Release | None] = {}
     for row in session.get("/nodes") or ():
+        name = str(row["node"])
+        found[name] = None
         if row.get("status") == "online":
-            name = str(row["node"])
-            release = release_of(session.get(f"/nodes/{name}/version"))
-            if release is not None:
-                found[name] = release
+            with contextlib.suppress(NodeUnreachable):
+                found[name] = release_of(session.get(f"/nodes/{name}/version"))
     return found
 
 
-def refuse_if_keys_would_be_lost(writer: Newest, file: CommonFile) -> dict[str, Release]:
-    """:return: releases of the nodes that are online.
+def refuse_if_keys_would_be_lost(
+    writer: Newest, file: CommonFile, accept: Container[str] = frozenset()
+) -> dict[str, Release]:
+    """:return: releases of the nodes that can be asked.
 
-    :raises Unsupported: the API host would drop from the file what newer nodes have in it.
+    :raises Unsupported: the API host would drop from the file what newer nodes have in it. :raises Blocked: it may,
+        because a node cannot be asked for its release.
     """
-    releases = node_releases(writer.session)
+    known = node_releases(writer.session)
+    releases = {name: release for name, release in known.items() if release is not None}
     newer = sorted(name for name, release in releases.items() if file.loses(writer.release, release))
     if newer:
         raise Unsupported(
@@ -94,6 +104,18 @@ def refuse_if_keys_would_be_lost(writer: Newest, file: CommonFile) -> dict[str, 
             nodes=newer,
             release=text(writer.release),
         )
+    silent = sorted(set(known) - set(releases))
+    if silent and file.loses(writer.release, NEWEST_KNOWN) and UNPROVEN not in accept:
+        runs = text(writer.release)
+        found = Finding(
+            UNPROVEN,
+            Severity.BLOCK,
+            f"{', '.join(silent)} cannot be asked for its release, and the API host {writer.session.host} runs {runs}:"
+            f" it would drop from {file.name} what only a newer node can read",
+            f"bring {silent[0]} back, or accept {UNPROVEN} if no node runs more than {runs}",
+            evidence={"nodes": silent, "release": runs},
+        )
+        raise Blocked(f"{found.message} ({found.id}); {found.remedy}. Nothing was changed.", findings=[found.as_dict()])
     return releases
 
 

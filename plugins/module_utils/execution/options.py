@@ -72,12 +72,12 @@ def run(session: Session, request: Request, check: bool = False) -> dict[str, An
     answer = _read(host.session)
     change = _plan(answer, request.wish)
     if not change.changed:
-        _refuse_what_the_host_cannot_see(host, request.wish)
+        _refuse_what_the_host_cannot_see(host, request)
         return _result(change, host, ())
     _refuse_what_is_too_new(host, request.wish)
     refuse_without_quorum(host.session)
     require(read_rights(host.session), ["cluster_options"], "to write datacenter.cfg")
-    releases = refuse_if_keys_would_be_lost(host, DATACENTER)
+    releases = refuse_if_keys_would_be_lost(host, DATACENTER, request.accept)
     findings = judge(host.session, change) if request.preflight != "skip" else []
     _refuse_what_blocks(findings, request)
     findings += _forgotten(request.wish, releases)
@@ -157,11 +157,12 @@ def _refuse_what_is_too_new(host: Newest, wanted: Wish) -> None:
         )
 
 
-def _refuse_what_the_host_cannot_see(host: Newest, wanted: Wish) -> None:
+def _refuse_what_the_host_cannot_see(host: Newest, request: Request) -> None:
     """Through an older host a key that is there looks absent, so "nothing to do" would be a guess."""
-    hidden = [entry for entry in wanted.absent if host.release < datacenter.PROPERTIES[entry.partition(".")[0]].since]
+    absent = request.wish.absent
+    hidden = [entry for entry in absent if host.release < datacenter.PROPERTIES[entry.partition(".")[0]].since]
     if hidden:
-        refuse_if_keys_would_be_lost(host, DATACENTER)
+        refuse_if_keys_would_be_lost(host, DATACENTER, request.accept)
 
 
 def _refuse_what_blocks(findings: Iterable[Finding], request: Request) -> None:

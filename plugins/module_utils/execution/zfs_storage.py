@@ -94,8 +94,8 @@ def run(session: Session, request: Request, check: bool = False) -> dict[str, An
         if not change.changed:
             return _result(host, change, _states(host.session, change, resources), ())
         refuse_without_quorum(host.session)
-        refuse_if_keys_would_be_lost(host, STORAGE)
         _may(host.session, change, resources)
+        refuse_if_keys_would_be_lost(host, STORAGE, request.accept)
         states = _states(host.session, change, resources)
         findings = _judge(host.session, request, change, states, resources, rows)
         if check:
