@@ -287,6 +287,7 @@ WRONG: dict[str, tuple[list[dict[str, Any]], type[MobilityError], str]] = {
     "twice": ([{"sets": [["pve1", "pve2"], ["pve2", "pve3"]]}], Invalid, "pve2 in two sets"),
     "rate": ([{**DB, "rate": 0.5}], Invalid, "databases of the policy: rate is 0.5 MB/s"),
     "unknown node": ([{"replicas": ["pve1", "pve9"]}], NotFound, "no node pve9"),
+    "nobody is not everybody": ([{**DB, "guests": {"tags": [], "vmids": None}}], Invalid, "guests.tags is empty"),
     "nonsense": ([{**DB, "schedule": "now and then"}], Invalid, "no calendar event"),
 }
 

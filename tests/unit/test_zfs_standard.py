@@ -90,6 +90,11 @@ def test_a_node_without_the_dataset_is_not_added_but_the_dataset_can_be_created(
     assert ("dataset-missing", "block", "pve3") in ids(result)
     assert result.repairs[0]["nodes"] == ["pve1", "pve2"]
     assert result.create == ({"node": "pve3", "dataset": "tank/vm", "storage": "tank"},)
+    assert [item.remedy for item in result.findings if item.id == "storage-drift"] == [
+        "the role adds pve3 when the dataset is there"
+    ]
+    there = audit([standard(row(nodes="pve1,pve2"), *nodes)], [], [])
+    assert there.repairs == (), "nothing is left that could be repaired now"
 
 
 def test_a_node_without_the_pool_cannot_be_helped() -> None:
@@ -210,6 +215,7 @@ def test_what_cannot_be_moved_is_said(disk: DiskOn, says: str) -> None:
         ({}, "at least one storage"),
         ({"tank": "tank/vm"}, "give its options"),
         ({"tank": {}}, "say which dataset it is on"),
+        ({"False": {"pool": "tank/off"}}, "put the ID in quotes"),
         ({"tank": {"pool": "tank/vm", "size": 1}}, "there is no option size"),
         ({"tank": {"pool": "/tank"}}, "without a leading slash"),
         ({"a1": {"pool": "tank"}, "b1": {"pool": "tank"}}, "a1 and b1 are both on tank: a dataset has one ID"),

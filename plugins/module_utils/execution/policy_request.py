@@ -60,6 +60,10 @@ def _rule(number: int, row: Mapping[str, Any]) -> tuple[Selector, Rule]:
         settings = settings_from({"enabled": True, **{key: row[key] for key in _SETTINGS if row.get(key) is not None}})
     except Invalid as wrong:
         raise Invalid(f"{name} of the policy: {wrong.message}") from None
+    for kind, chosen in (row.get("guests") or {}).items():
+        if chosen is not None and not chosen:
+            # Empty lists would leave the kind out, and the rule would be about more guests than meant.
+            raise Invalid(f"{name} of the policy: guests.{kind} is empty: leave it out, or name some.")
     spread = row.get("spread")
     return Selector.from_options(row.get("guests")), Rule(name, nodes, settings, spread is None or bool(spread))
 

@@ -60,6 +60,8 @@ def standards(options: Mapping[str, Any]) -> tuple[Wanted, ...]:
     if not options:
         raise Invalid("storages: name at least one storage with its dataset, such as {tank: {pool: tank/vm}}.")
     for name, given in sorted(options.items()):
+        if str(name).lower() in ("true", "false", "none"):
+            raise Invalid(f"storages.{name}: YAML reads on, off, yes, no and null as values: put the ID in quotes.")
         if not isinstance(given, Mapping):
             raise Invalid(f"storages.{name}: give its options, at least the dataset: {{pool: rpool/data}}.")
         unknown = sorted(set(given) - set(_KEYS))

@@ -9,7 +9,7 @@ The same ID on the same dataset of every node is what replication and plain migr
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding, Severity
@@ -129,7 +129,7 @@ def _one(work: _Work, standard: Standard) -> None:
         return
     if not change.changed:
         return
-    _drift(work, change)
+    _drift(work, change, [item.node for item in here if item.node not in good])
     _repair(work, standard, change, good, len(here))
 
 
@@ -166,7 +166,7 @@ def _datasets(work: _Work, standard: Standard, here: Sequence[OnNode]) -> list[s
                 "dataset-missing",
                 Severity.BLOCK,
                 f"{item.node} has the pool {pool}, but not the dataset {dataset}",
-                f"zfs create {dataset} on {item.node}",
+                f"zfs create {dataset} on {item.node}; the role does it with zfs_storage_create_datasets",
                 node=item.node,
                 storage=want.id,
                 dataset=dataset,
@@ -174,7 +174,8 @@ def _datasets(work: _Work, standard: Standard, here: Sequence[OnNode]) -> list[s
     return good
 
 
-def _drift(work: _Work, change: Change) -> None:
+def _drift(work: _Work, change: Change, without: Sequence[str]) -> None:
+    """:param without: nodes of the standard that lack the dataset, as far as one can tell."""
     if change.creates:
         work.find(
             "storage-undefined",
@@ -201,11 +202,12 @@ def _drift(work: _Work, change: Change) -> None:
         found, wanted = before.get(key, "nothing"), after.get(key, "nothing")
         if key == "nodes":
             found, wanted = (text if text != "nothing" else "all" for text in (found, wanted))
+        later = key == "nodes" and without
         work.find(
             "storage-drift",
             Severity.WARN,
             f"{key} of {change.id} is {found}, not {wanted}",
-            "the role sets it",
+            f"the role adds {', '.join(without)} when the dataset is there" if later else "the role sets it",
             storage=change.id,
             key=key,
             found=found,
@@ -240,6 +242,9 @@ def _repair(work: _Work, standard: Standard, change: Change, good: Sequence[str]
             options.pop("nodes", None)
         else:
             options["nodes"] = sorted({*good, *already})
+        nodes = tuple(options["nodes"]) if "nodes" in options else None
+        if not plan(standard.row, replace(want, nodes=nodes)).changed:
+            return
     work.repairs.append(options)
 
 
@@ -383,7 +388,7 @@ def _moves(work: _Work, standards: Sequence[Standard], strays: Sequence[Stray], 
                 "disk-no-space",
                 Severity.WARN,
                 f"{disk.disk} of {disk.guest.label} does not fit on {target} of {disk.guest.node} after the moves"
-                f" before it: {-left} bytes are missing",
+                f" before it: {-left / 2**30:.1f} GiB are missing",
                 "free space there, or move the guest to another node first",
                 guest=disk.guest.vmid,
                 node=disk.guest.node,
