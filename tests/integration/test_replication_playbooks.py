@@ -26,7 +26,8 @@ CLUSTER: dict[str, Any] = {
     },
     "guest_defaults": {"memory": "512M"},
     "guests": {
-        100: {"node": "pve1", "name": "db", "tags": ["db"], "disk": ZFS, "replicate": {"pve2": {"last_sync": "2m"}}},
+        100: {"node": "pve1", "name": "db", "tags": ["db"], "disk": ZFS,
+              "replicate": {"pve2": {"last_sync": "2m"}, "pve3": {"last_sync": "never", "disable": True}}},
         101: {"node": "pve1", "name": "stale", "disk": ZFS, "replicate": {"pve2": {"last_sync": "5h"}}},
         102: {"node": "pve2", "name": "nightly", "disk": ZFS,
               "replicate": {"pve3": {"schedule": "22:00", "last_sync": "10h", "duration": 60}}},
@@ -58,7 +59,7 @@ def test_the_audit_fails_says_which_and_writes_what_others_read(lab: Lab, tmp_pa
     output, rules = tmp_path / "copies.json", tmp_path / "replication.rules.yml"
     outcome = playbook("replication_audit", lab, output=str(output), rules_file=str(rules))
     assert outcome.code == 2, outcome.text
-    assert re.search(r"1 of 5 copies are not as they should be:\s+101 stale", outcome.text)
+    assert re.search(r"1 of 6 copies are not as they should be:\s+101 stale", outcome.text)
     assert re.search(r"crit  101 stale  pve1 → pve2  30\d\.\d min old, schedule \*/15, 28\d", outcome.text)
     assert "never  105 bare  pve3 → pve1  no copy yet" in outcome
     assert "disabled: 106-0 of 106 paused to pve2" in outcome
@@ -107,7 +108,7 @@ def test_the_failover_check_blocks_what_is_worse_than_allowed(lab: Lab) -> None:
     outcome = playbook("failover_check", lab, node="pve1", rpo=900)
     assert outcome.code == 2, outcome.text
     assert "1 of 2 guests of pve1 cannot go on elsewhere as demanded" in outcome.text
-    assert re.search(r"ok     100 db  pve1  copy on pve2, loses \d+ s", outcome.text)
+    assert re.search(r"ok     100 db  pve1  copy on pve2, loses \d+ s \(copies: pve2 \d+ s; pve3 never\)", outcome.text)
     assert re.search(r"BLOCK  101 stale  pve1  copy on pve2, loses 18\d\d\d s", outcome.text)
     assert re.search(r"the copy on pve2 is 18\d\d\d s old, more than 900 s", outcome.text)
     good = playbook("failover_check", lab, node="pve1", rpo=86400, rpo_by_tag={"db": 900})

@@ -22,6 +22,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
 from tests.conformance.client import Lab
 from tests.integration.inprocess import LabSession
 from tests.integration.replicas import (
+    GUESTS,
     STORAGES,
     control,
     declare,
@@ -215,6 +216,15 @@ def test_what_cannot_be_is_refused_in_one_sentence_before_anything_is_written(la
         said.append(caught.value.message)
     assert said[0] == said[1]
     assert lab.get("/cluster/replication") == []
+
+
+def test_of_several_jobs_of_a_guest_under_ha_none_is_taken_for_the_declared_one() -> None:
+    lab = start(guests={**GUESTS, 100: {**GUESTS[100], "ha": True}}, ha={"settled": True})
+    declare(lab, replicas=["pve1", "pve2"])
+    assert not declare(lab, target="pve1")["changed"], "the HA manager may have brought it here from pve2"
+    declare(lab, replicas=["pve1", "pve2", "pve3"])
+    with pytest.raises(Invalid, match="100 db is itself on pve1"):
+        declare(lab, target="pve1")
 
 
 def test_a_pool_that_is_missing_on_the_target_is_found_before() -> None:

@@ -174,7 +174,7 @@ def _targets(session: Session, request: ReplicationRequest, guest: Guest, seen: 
     target = str(request.target)
     if target != guest.node:
         return (target,)
-    back = next((job for job in seen.jobs.values() if _came_from(session, guest, job)), None)
+    back = _turned_round(session, guest, seen)
     if back is None:
         raise Invalid(
             f"{guest.label} is itself on {target}: a guest cannot be replicated to the node that it is on. Name another"
@@ -184,13 +184,18 @@ def _targets(session: Session, request: ReplicationRequest, guest: Guest, seen: 
     return (back.target,)
 
 
+def _turned_round(session: Session, guest: Guest, seen: JobsSeen) -> ReplicationJob | None:
+    """The declared job, when the guest has come to its target and it leads back to where the guest was."""
+    jobs = [job for job in seen.jobs.values() if job.removing is None]
+    back = next((job for job in jobs if _came_from(session, guest, job)), None)
+    if back is None and guest.hastate is not None and len(jobs) == 1:
+        # The HA manager may have recovered it here, which leaves no task; of several jobs nobody could tell which.
+        return jobs[0]
+    return back
+
+
 def _came_from(session: Session, guest: Guest, job: ReplicationJob) -> bool:
-    """Whether the guest has come here from the job's target, so that the job is the declared one, turned round."""
-    if job.removing is not None:
-        return False
-    if guest.hastate is not None:
-        # The HA manager may have recovered it here, which leaves no task.
-        return True
+    """Whether the guest has migrated here from the job's target."""
     with contextlib.suppress(ApiError):
         rows = tasks.listed(session, job.target, vmid=guest.vmid)
         return any(row.get("type") == guest.task_type and row.get("status") == "OK" for row in rows)
