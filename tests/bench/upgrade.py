@@ -41,7 +41,15 @@ def moves_per_guest() -> dict[str, float]:
     """Half under HA, a quarter replicated; second moves count, and nobody goes home."""
     figures: dict[str, float] = {}
     for nodes in NODES:
-        wish = Wish(nodes=nodes, guests=nodes * GUESTS_A_NODE, local=0.25, replicated=1.0, managed=0.5, stopped=0.0)
+        wish = Wish(
+            nodes=nodes,
+            guests=nodes * GUESTS_A_NODE,
+            full=0.45,
+            local=0.25,
+            replicated=1.0,
+            managed=0.5,
+            stopped=0.0,
+        )
         plans = [upgrade(seed, wish) for seed in SEEDS]
         guests = sum(len({move.guest for move in plan.moves}) for plan in plans)
         figures[f"upgrade_moves_per_guest_{nodes}"] = round(sum(len(plan.moves) for plan in plans) / guests, 3)
@@ -51,7 +59,9 @@ def moves_per_guest() -> dict[str, float]:
 
 def bytes_ratio() -> float:
     """What is copied of disks and memory, against a drain that copies every disk; all guests are replicated."""
-    wish = Wish(nodes=12, guests=300, local=1.0, replicated=1.0, containers=0.0, stopped=0.0, disk=400 * 2**30)
+    wish = Wish(
+        nodes=12, guests=300, full=0.45, local=1.0, replicated=1.0, containers=0.0, stopped=0.0, disk=400 * 2**30
+    )
     plans = [upgrade(seed, wish) for seed in SEEDS]
     return sum(plan.bytes for plan in plans) / sum(plan.blind_bytes for plan in plans)
 

@@ -60,10 +60,10 @@ class Lab:
             text = answer.read()
         return json.loads(text) if text else None
 
-    def api(self, path: str) -> Any:
-        """Data of a GET, asked as an outside observer would."""
+    def api(self, path: str, host: int = 0) -> Any:
+        """Data of a GET, asked as an outside observer would. :param host: which of the nodes is asked."""
         request = urllib.request.Request(
-            f"{self.info['url']}/api2/json{path}",
+            f"https://{self.info['hosts'][host]}/api2/json{path}",
             headers={"Authorization": f"PVEAPIToken={self.info['token_id']}={self.info['token_secret']}"},
         )
         context = ssl.create_default_context(cafile=self.info["ca"])

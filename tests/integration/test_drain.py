@@ -89,6 +89,18 @@ def test_limits_hold(lab: Lab, journal: Path) -> None:
     assert most == 2
 
 
+def test_without_limits_everything_goes_at_once(lab: Lab, journal: Path) -> None:
+    most = 0
+
+    def watch(_number: int) -> None:
+        nonlocal most
+        most = max(most, sum(task.type in ("qmigrate", "vzmigrate") for task in lab.cluster.tasks.running("pve1")))
+
+    result = drain(lab, journal, session(lab, after=watch), parallel=0, parallel_target=0, sync_first=False)
+    assert result["empty"] is True
+    assert most >= 5
+
+
 def test_the_ha_manager_is_waited_for_once(journal: Path) -> None:
     guests = {
         vmid: {"node": "pve1", "name": f"ha{vmid}", "memory": "4G", "disk": "ceph:8G", "ha": True}

@@ -65,7 +65,7 @@ def seconds_at_least(least: Sequence[Least], clock: Clock) -> float:
     if not least:
         return 0.0
     wire, limits = clock.wire, clock.limits
-    slots = min(limits.source, limits.cluster) if limits.cluster else limits.source
+    slots = min((limit for limit in (limits.source, limits.cluster) if limit), default=len(least))
     managed = [item.alone(wire.stream) for item in least if item.ha]
     alone = [item.alone(wire.stream) for item in least]
     by_link = sum(item.bytes for item in least) / wire.link

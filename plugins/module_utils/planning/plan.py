@@ -200,7 +200,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Moves at the same time: from one node, to one node, in the cluster (0: no limit)."""
+    """Moves at the same time: from one node, to one node, in the cluster; 0 for no limit."""
 
     source: int = 4
     target: int = 4

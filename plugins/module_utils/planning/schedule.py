@@ -166,7 +166,9 @@ class _Schedule:
         limits = self.limits
         if limits.cluster and len(self.running) >= limits.cluster:
             return False
-        if self.out.get(job.source, 0) >= limits.source or self.into.get(job.target, 0) >= limits.target:
+        if limits.source and self.out.get(job.source, 0) >= limits.source:
+            return False
+        if limits.target and self.into.get(job.target, 0) >= limits.target:
             return False
         if job.ha and self.managed.get(job.source, 0) >= self.wire.workers:
             return False
