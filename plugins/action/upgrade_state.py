@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ _SPEC: dict[str, dict[str, Any]] = {
     "path": {"type": "path", "required": True},
     "add": {"type": "dict", "default": {}},
     "begin": {"type": "bool", "default": False},
+    "hold": {"type": "bool", "default": False},
 }
 
 
@@ -32,11 +35,66 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         _spec, options = self.validate_argument_spec(argument_spec=_SPEC)
         path = Path(options["path"]).expanduser()
+        if options["hold"] and not self._task.check_mode:
+            other = _hold(path)
+            if other:
+                return {**result, "failed": True, "msg": other, "failure": {"kind": "conflict"}}
         before = _read(path)
         state = merge_hash({} if options["begin"] else before, options["add"])
         if state != before and not self._task.check_mode:
             _write(path, state)
         return {**result, "changed": False, "state": state}
+
+
+def _hold(path: Path) -> str:
+    """Make the state that of this run; empty, or why it is not: another run that works with it still lives."""
+    # Actions are carried out by children of the process that plays.
+    own = {"pid": os.getppid(), "began": _began(os.getppid()), "host": socket.gethostname()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with path.with_name(f"{path.name}.lock").open("a+", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            other = _owner(file.read())
+            if other and other != own and other.get("host") == own["host"] and _lives(other):
+                return (
+                    f"Another run is at work with the state {path} (process {other['pid']} on this machine): wait until"
+                    " it has ended. This one changes nothing."
+                )
+            file.seek(0)
+            file.truncate()
+            file.write(json.dumps(own))
+    except OSError as problem:
+        raise AnsibleActionFail(f"The state {path} cannot be written: {problem.strerror}.") from None
+    return ""
+
+
+def _owner(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) and isinstance(found.get("pid"), int) else {}
+
+
+def _lives(other: dict[str, Any]) -> bool:
+    """Numbers of processes are given again, so the time when it began counts too."""
+    try:
+        os.kill(other["pid"], 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return bool(other.get("began") == _began(other["pid"]))
+
+
+def _began(pid: int) -> str:
+    """In ticks since the machine has started; empty where that cannot be found out."""
+    try:
+        # The name in the second field may have blanks in it.
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
 
 
 def _read(path: Path) -> dict[str, Any]:

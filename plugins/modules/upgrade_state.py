@@ -43,6 +43,13 @@ options:
     description: Forget what the file says.
     type: bool
     default: false
+  hold:
+    description:
+      - Make the file that of this run. The task fails, with C(failure.kind) C(conflict), while another run on this machine
+        is at work with it. Nothing has to be let go of at the end.
+      - In check mode it does nothing.
+    type: bool
+    default: false
 seealso:
   - module: pve.mobility.upgrade_report
 """

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -103,6 +105,22 @@ def test_shown_stopped_gone_on_with_and_reported(lab: Lab, tmp_path: Path) -> No
     assert lab.api("/cluster/ceph/flags/noout", host=1) == 1, "its data is not copied elsewhere while it is away"
 
     lab.control("POST", "/node", {"node": "pve1", "action": "power-on", "boot_seconds": 20})
+    lock = tmp_path / "state/rolling/rolling-upgrade.json.lock"
+    began = Path(f"/proc/{os.getpid()}/stat").read_text().rpartition(")")[2].split()[19]
+    dead = lock.read_text()
+    lock.write_text(json.dumps({"pid": os.getpid(), "began": began, "host": socket.gethostname()}))
+    lab.control("DELETE", "/requests")
+    second = upgrade(lab, tmp_path)
+    assert second.code != 0
+    assert f"Another run is at work with the state {lock.with_suffix('')} (process {os.getpid()}" in second
+    lock.write_text(dead)
+    elsewhere = upgrade(lab, tmp_path, rolling_upgrade_folder=str(tmp_path / "another-machine"))
+    assert elsewhere.code != 0
+    assert "pve1 is in HA maintenance mode" in elsewhere
+    assert lab.writes() == [], "a second controller changes nothing"
+    assert "maintenance" in node_states(lab)
+    assert lab.api("/cluster/ceph/flags/noout") == 1
+
     last = upgrade(lab, tmp_path)
     assert last.code == 0, last.text
     assert lab.api("/nodes/pve1/status")["current-kernel"]["release"] == "7.0.2-1-pve"
