@@ -45,8 +45,8 @@ options:
     default: false
   hold:
     description:
-      - Make the file that of this run. The task fails, with C(failure.kind) C(conflict), while another run on this machine
-        is at work with it. Nothing has to be let go of at the end.
+      - Make the file that of this run. The task fails, with C(failure.kind) C(conflict), while another run on this
+        machine is at work with it. Nothing has to be let go of at the end.
       - In check mode it does nothing.
     type: bool
     default: false
