@@ -16,6 +16,7 @@ from ansible.utils.display import Display
 from ansible_collections.pve.mobility.plugins.module_utils.checks.judge import kinds
 from ansible_collections.pve.mobility.plugins.module_utils.model.snapshot import SnapshotError
 from ansible_collections.pve.mobility.plugins.module_utils.model.state import ClusterState
+from ansible_collections.pve.mobility.plugins.module_utils.model.unknown import Unknown, unseen
 from ansible_collections.pve.mobility.plugins.module_utils.planning.ask import Impossible, Options
 from ansible_collections.pve.mobility.plugins.module_utils.planning.plan import Limits, Plan, PlanError, plan_from_json
 from ansible_collections.pve.mobility.plugins.module_utils.planning.policy import Homing, NodeNeeds, Pinned, Policy
@@ -67,7 +68,11 @@ class ActionModule(ActionBase):
         if isinstance(snapshot, Mapping) and snapshot.get("failed"):
             return {**result, **snapshot}
         try:
-            return {**result, **self._planned(options, asking.state(snapshot))}
+            state = asking.state(snapshot)
+            hidden = unseen(state.unknown)
+            if hidden is not None:
+                return {**result, **blind(hidden)}
+            return {**result, **self._planned(options, state)}
         except (Impossible, SnapshotError, PlanError, report.ReportError) as problem:
             return {**result, **_failure("invalid", str(problem))}
 
@@ -194,6 +199,21 @@ def _summary(plan: Plan) -> dict[str, Any]:
         "stopped": sum(stay.fate.value == "stop" for stay in plan.stays),
         "holding": sum(stay.fate.value == "holds" for stay in plan.stays),
         "fits": plan.proof.holds,
+    }
+
+
+def blind(hidden: Unknown) -> dict[str, Any]:
+    """A plan that knows nothing of some guests would look as good as any other."""
+    path, privileges = hidden.path or "/", hidden.privileges
+    sentence = (
+        f"Permission is missing: {' or '.join(privileges)} on {path} is needed to plan with everything that is there"
+        f" ({hidden.part} could not be read). Give a role with it to the user, and to the token too when it has"
+        " privilege separation. Nothing was changed."
+    )
+    return {
+        "failed": True,
+        "msg": sentence,
+        "failure": {"kind": "permission", "path": path, "privileges": list(privileges)},
     }
 
 

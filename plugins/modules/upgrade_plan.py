@@ -25,7 +25,8 @@ description:
   - The snapshot is read with M(pve.mobility.cluster_info), everything and the history, unless O(facts) has one.
 notes:
   - It is an action plugin and plans on the controller.
-  - "Privileges: those of M(pve.mobility.cluster_info)."
+  - "Privileges: C(Sys.Audit) on C(/) and C(/nodes), C(VM.Audit) on C(/vms), C(Datastore.Audit) on C(/storage),
+    C(SDN.Audit) on C(/sdn/zones), C(Mapping.Audit) on C(/mapping). Without one of them there is no plan."
   - The API of Proxmox VE does not tell what apt would upgrade to whoever may only read. O(goal) and O(needs) are for
     what was found out otherwise.
 extends_documentation_fragment:
@@ -252,4 +253,16 @@ report:
   returned: when O(report) is given
   type: str
   sample: upgrade.html
+failure:
+  description: Facts about a failure, to branch on.
+  returned: failure
+  type: dict
+  contains:
+    kind:
+      description:
+        - V(permission) (a part could not be seen), V(blocked) (problems, with O(fail_on=problems)) or V(invalid).
+      type: str
+      sample: permission
+    path: {description: Where a privilege is missing., type: str, sample: /vms}
+    privileges: {description: Privileges any of which would do., type: list, elements: str, sample: [VM.Audit]}
 """

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.pve.mobility.plugins.module_utils.model.privileges import FEATURES, Feature
+from tests.bench.adhoc import call as adhoc
 from tests.conformance.client import Lab
 from tests.integration.as_user import Outcome, call, grant
+from tests.integration.harness import play, running_lab
 from tests.integration.inprocess import LabSession
 from tests.integration.privilege_cases import CLUSTER, Case, cases
 
@@ -240,3 +242,26 @@ def test_it_runs_where_a_umask_would_let_others_read(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_playbook_shows_it_and_then_does_it(tmp_path: Path) -> None:
+    cluster = {**CLUSTER, "pools": {"shop": {"guests": [100]}}}
+    password = {
+        "PROXMOX_USER": "root@pam",
+        "PROXMOX_PASSWORD": "lab",
+        "PROXMOX_TOKEN_ID": "",
+        "PROXMOX_TOKEN_SECRET": "",
+    }
+    given = {"features": "audit, migrate", "pools": "shop", "secret_file": str(tmp_path / "secret")}
+    with running_lab(cluster) as lab:
+        shown = play("pve.mobility.api_access", lab, "--check", "--diff", variables=given, environment=password)
+        assert shown.code == 0, shown.text
+        assert "+role mobility-guests: VM.Migrate" in shown
+        assert "/ (not below)" in shown and "The secret would go to" in shown
+        assert lab.writes() == [] and not (tmp_path / "secret").exists()
+        done = play("pve.mobility.api_access", lab, variables=given, environment=password)
+        assert done.code == 0, done.text
+        secret = (tmp_path / "secret").read_text(encoding="utf-8").strip()
+        assert secret not in shown and secret not in done
+        own = {"api_token_id": "mobility@pve!ansible", "api_token_secret": secret, "api_user": "mobility@pve"}
+        assert adhoc(lab, "pve.mobility.cluster_info", {"subset": ["all"], **own}).result["unknown"] == []

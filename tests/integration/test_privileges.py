@@ -5,19 +5,26 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from ansible_collections.pve.mobility.plugins.action.upgrade_plan import blind
 from ansible_collections.pve.mobility.plugins.module_utils.model.privileges import USES, Lack, Need, needs_of
+from ansible_collections.pve.mobility.plugins.module_utils.model.snapshot import from_plain
+from ansible_collections.pve.mobility.plugins.module_utils.model.state import ClusterState
+from ansible_collections.pve.mobility.plugins.module_utils.model.unknown import unseen
+from ansible_collections.pve.mobility.plugins.module_utils.planning.ask import ClusterAsk
+from ansible_collections.pve.mobility.plugins.module_utils.planning.preflight import judge
 from tests.integration.as_user import ACCOUNT, Grant, Outcome, call, grant
 from tests.integration.privilege_cases import Case, cases
 from tools.area import CHECKOUT
 
 BY_PLAYBOOK = {"preflight", "upgrade_plan"}
-"""Action plugins without a module of their own; they read by cluster_info, and are tested in playbooks below."""
+"""Action plugins without a module of their own: they read by cluster_info, and judge what it says, as below."""
 IDS = [(use.id, release) for use in USES for release in ("9.2", "8.4") if use.id not in BY_PLAYBOOK]
 
 
@@ -73,6 +80,38 @@ def lacks(case: Case, need: Need, enough: Outcome, without: Outcome) -> None:
         assert need.lost, where
         assert not without.failed, where
         assert bool(without.writes) == case.writes, where
+
+
+def snapshots(folder: Path) -> Iterator[tuple[Need | None, ClusterState]]:
+    """What cluster_info says with everything that it needs, and without each."""
+    case = next(case for case in cases(folder) if case.id == "cluster_info")
+    for need in (None, *case.needs("9.2")):
+        taken = [] if need is None else case.paths(need)
+        lab = case.lab("9.2")
+        auth = grant(lab, [right for right in case.rights("9.2") if right not in taken])
+        yield need, from_plain(call(lab, "cluster_info", {"subset": ["all", "history"]}, auth).result)
+
+
+def test_a_judgement_names_what_it_could_not_see(tmp_path: Path) -> None:
+    for need, state in snapshots(tmp_path):
+        blind = [item for item in judge(state, ClusterAsk()).findings if item.id == "not-judged"]
+        named = {(name, need.path in item.message) for item in blind for name in item.evidence["privileges"] if need}
+        assert bool(blind) == (need is not None)
+        assert need is None or (need.privilege, True) in named
+
+
+def test_there_is_no_plan_of_what_could_not_be_seen(tmp_path: Path) -> None:
+    needs = next(use for use in USES if use.id == "upgrade_plan").needs
+    assert {(need.privilege, need.path) for need in needs} == {
+        (need.privilege, need.path) for need, _state in snapshots(tmp_path) if need is not None
+    }
+    for need, state in snapshots(tmp_path):
+        hidden = unseen(state.unknown)
+        assert (hidden is None) == (need is None)
+        if hidden is not None and need is not None:
+            told = blind(hidden)
+            assert told["failure"]["kind"] == "permission"
+            assert need.privilege in told["msg"] and need.path in told["msg"]
 
 
 def test_a_role_on_one_guest_that_hides_it_is_noticed(tmp_path: Path) -> None:

@@ -102,6 +102,15 @@ REPLICATE = (
 )
 """pve-facts §6.1."""
 _ADOPT = "a move that somebody else, or the HA manager, has begun is seen, but not its task, its figures and its cause"
+_SIGHT = (
+    SEE_ALL,
+    CLUSTER,
+    NODES,
+    Need("Datastore.Audit", STORAGES),
+    Need("SDN.Audit", "/sdn/zones"),
+    Need("Mapping.Audit", "/mapping"),
+)
+"""What a plan needs that moves guests: with less it would fit only on paper."""
 _SNAPSHOT = (
     _unknown("Sys.Audit", "/"),
     _unknown("Sys.Audit", "/nodes"),
@@ -117,7 +126,7 @@ USES: tuple[Use, ...] = (
         _unknown("Datastore.Allocate", STORAGES),
     )),
     Use("preflight", "", "", (), like=("cluster_info",)),
-    Use("upgrade_plan", "", "", (), like=("cluster_info",)),
+    Use("upgrade_plan", "", "", _SIGHT),
     Use("follow", "", "", (
         SEE,
         _less("Sys.Audit", "/nodes/{node}", _ADOPT),
@@ -169,15 +178,7 @@ USES: tuple[Use, ...] = (
     )),
     Use("replication_policy", "ha", "with ``ha`` other than ``ignore``", (CLUSTER,)),
     Use("replication_policy", "ha_create", "with ``ha: create``", (Need("Sys.Console", "/"),)),
-    Use("drain", "", "", (
-        SEE_ALL,
-        CLUSTER,
-        NODES,
-        Need("Datastore.Audit", STORAGES),
-        Need("SDN.Audit", "/sdn/zones"),
-        Need("Mapping.Audit", "/mapping"),
-        Need("VM.Migrate", GUEST),
-    )),
+    Use("drain", "", "", (*_SIGHT, Need("VM.Migrate", GUEST))),
     Use("drain", "target_storage", "with ``target_storage``", (
         Need("VM.Config.Disk", GUEST),
         Need("Datastore.AllocateSpace", STORAGE),

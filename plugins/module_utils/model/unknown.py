@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ansible_collections.pve.mobility.plugins.module_utils.model.names import NodeName, Path, Sentence
@@ -25,3 +26,8 @@ class Unknown:
     vmid: int | None = None
     path: Path | None = None
     privileges: tuple[str, ...] = ()
+
+
+def unseen(unknown: Iterable[Unknown]) -> Unknown | None:
+    """The first part that may hide something by the lack of a privilege; volumes that no guest has do not count."""
+    return next((item for item in unknown if item.privileges and item.part != "storages.volumes"), None)
