@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.pve.mobility.plugins.module_utils.api.errors import MobilityError
+from ansible_collections.pve.mobility.plugins.module_utils.execution.api_access import from_options, run
 from ansible_collections.pve.mobility.plugins.module_utils.model.privileges import FEATURES, Feature
 from tests.bench.adhoc import call as adhoc
 from tests.conformance.client import Lab
@@ -195,9 +197,6 @@ def test_a_write_that_fails_says_how_far_it_came(tmp_path: Path) -> None:
             if method == "POST" and "/token/" in path:
                 lab.cluster.users.edit(lambda cfg: cfg.users.pop("mobility@pve", None) and None)
             return super()._ask(method, path, params)
-
-    from ansible_collections.pve.mobility.plugins.module_utils.api.errors import MobilityError
-    from ansible_collections.pve.mobility.plugins.module_utils.execution.api_access import from_options, run
 
     options = {"features": ["audit"], "user": "mobility@pve", "token": "tt", "role": "m"}
     request = from_options({**options, "secret_file": str(tmp_path / "secret")})

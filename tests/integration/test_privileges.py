@@ -132,6 +132,19 @@ def test_a_role_on_one_guest_that_hides_it_is_noticed(tmp_path: Path) -> None:
     assert [(item["part"], item["path"]) for item in seen["unknown"]] == [("guests", "/vms/100")]
 
 
+def test_what_is_for_all_storages_is_not_asked_of_each(tmp_path: Path) -> None:
+    case = next(case for case in cases(tmp_path) if case.id == "zfs_storage")
+    lab = case.lab("9.2")
+    auth = grant(lab, case.rights("9.2"))
+
+    def change(cfg: Any) -> None:
+        cfg.roles["narrow"] = frozenset({"Datastore.Audit"})
+        cfg.acl_node("/storage/other").users[ACCOUNT] = {"narrow": 1}
+
+    lab.cluster.users.edit(change)
+    assert not call(lab, "zfs_storage", case.options, auth).failed
+
+
 def test_a_storage_for_other_nodes_does_not_keep_a_node_from_being_ready(tmp_path: Path) -> None:
     case = next(case for case in cases(tmp_path) if case.id == "cluster_ready.node")
     assert not call(case.lab("9.2"), "cluster_ready", {"node": "pve2", "checks": ["quorum", "nodes"]}).failed

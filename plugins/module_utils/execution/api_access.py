@@ -197,6 +197,7 @@ def _carry_out(session: Session, steps: Sequence[Step], request: Request) -> Non
             done += 1
     except MobilityError as error:
         error.message = f"{error.message.rstrip('.')} ({done} of {len(steps)} steps were done; run this again)."
+        error.args = (error.message,)
         error.details |= {"done": [step.text for step in steps[:done]], "changed": done > 0}
         raise
 

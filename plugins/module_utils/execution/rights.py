@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.pve.mobility.plugins.module_utils.api.errors import MobilityError, NotFound, PermissionDenied
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
-from ansible_collections.pve.mobility.plugins.module_utils.model.privileges import Lack, Need, needs_of
+from ansible_collections.pve.mobility.plugins.module_utils.model.privileges import GUESTS, Lack, Need, needs_of
 
 ALSO = {
     "Datastore.Audit": ("Datastore.AllocateSpace",),
@@ -90,7 +90,7 @@ def require(rights: Rights, uses: Iterable[str], why: str, **names: Iterable[Any
     :raises PermissionDenied: names the first that is missing.
     """
     found = [
-        (rights.lacking(path, need.privilege, *ALSO.get(need.privilege, ())), need.privilege)
+        (_where(rights, need, path), need.privilege)
         for need in needs_of(uses)
         if need.lack is Lack.FAILS and need.since is None and need.until is None
         for path in _paths(need, names)
@@ -109,16 +109,20 @@ def require(rights: Rights, uses: Iterable[str], why: str, **names: Iterable[Any
 
 def hidden(rights: Rights, *uses: str) -> list[str]:
     """A sentence for each part that a result lacks by the lack of a privilege."""
-    found = [
-        (need, rights.lacking(need.path, need.privilege, *ALSO.get(need.privilege, ())))
-        for need in needs_of(uses)
-        if need.lack is Lack.UNKNOWN
-    ]
+    found = [(need, _where(rights, need, need.path)) for need in needs_of(uses) if need.lack is Lack.UNKNOWN]
     return [
         f"{need.path}: what is there may be incomplete, because {need.privilege} on {path} is missing."
         for need, path in found
         if path is not None
     ]
+
+
+def _where(rights: Rights, need: Need, path: str) -> str | None:
+    """Where it is missing: all guests are meant, and all that is to be seen; what else is for all is on one path."""
+    enough = (need.privilege, *ALSO.get(need.privilege, ()))
+    if need.reads or path == GUESTS:
+        return rights.lacking(path, *enough)
+    return None if rights.may(path, *enough) else path
 
 
 def _paths(need: Need, names: Mapping[str, Iterable[Any]]) -> Iterator[str]:
