@@ -13,13 +13,14 @@ SPEED   ?= 1
 
 ENTER = @PYTHON='$(PYTHON)' sh tools/enter.sh
 
-.PHONY: help demo lab bench test oldest lint unit zfs sanity molecule docs package format pins clean
+.PHONY: help demo lab bench test oldest matrix lint unit zfs sanity molecule docs package format pins clean
 
 help:  ## say what there is
 	@echo "make demo      upgrade a simulated cluster of five nodes, before your eyes"
 	@echo "make lab       serve a simulated cluster   CLUSTER=$(CLUSTER) PORT=$(PORT) SPEED=$(SPEED)"
 	@echo "make test      every check and test there is"
 	@echo "make oldest    the tests of modules, under Python 3.11 and ansible-core 2.19"
+	@echo "make matrix    the same under each supported ansible-core and Python, as far as the Pythons are found"
 	@echo "make bench     measure, into build/bench.json"
 	@echo "make docs      the documentation as HTML, in build/docs"
 	@echo "make lint | unit | zfs | sanity | molecule | package   parts of make test"
@@ -43,7 +44,10 @@ test:
 
 # What depends on ansible-core, under the oldest supported one, which is the newest for this Python.
 oldest:
-	@python=$$(PYTHON= sh tools/python.sh 3.11) && PYTHON="$$python" sh tools/enter.sh dev python -m pytest -q tests/unit tests/integration/test_migrate.py
+	@sh tools/matrix.sh 3.11 core
+
+matrix:
+	@sh tools/matrix.sh 3.11 core 3.12 core-2.20 3.12 core 3.13 core
 
 lint unit zfs sanity molecule package:
 	$(ENTER) dev python -m tools.check $@

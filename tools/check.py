@@ -22,8 +22,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tools.area import AREA, CACHE, CHECKOUT, COLLECTIONS, HOME, TREE, locked
+from tools.rulebook import why_not as rulebooks_why_not
 from tools.tree import sync
-from tools.zfs import why_not
+from tools.zfs import why_not as zfs_why_not
 
 PACKAGE = "ansible_collections.pve.mobility.plugins"
 PARTS = ("lint", "unit", "zfs", "sanity", "molecule", "package")
@@ -141,7 +142,7 @@ def _pytest(title: str, name: str) -> Step:
 
 
 def _zfs() -> Iterator[Step]:
-    yield replace(_pytest("genuine ZFS: pytest tests/zfs", "zfs"), nothing=why_not())
+    yield replace(_pytest("genuine ZFS: pytest tests/zfs", "zfs"), nothing=zfs_why_not())
 
 
 def _sanity() -> Iterator[Step]:
@@ -167,6 +168,8 @@ def _molecule() -> Iterator[Step]:
 
 
 def _package() -> Iterator[Step]:
+    yield _pytest("the archive: pytest tests/package", "package")
+    yield replace(_pytest("ansible-rulebook: pytest tests/rulebooks", "rulebooks"), nothing=rulebooks_why_not())
     archive = AREA / "package"
     yield Step(
         "ansible-galaxy collection build",
