@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``python -m lab.many``: serve many simulated clusters in one process, until SIGTERM or SIGINT.
 
-Writes an inventory with one host a cluster, ``cluster01`` and so on, and the variables that the playbooks of the collection
-take, then prints one JSON line: the inventory, and for each host what ``python -m lab`` says.
+Writes an inventory with one host a cluster, ``cluster01`` and so on, and the variables that the playbooks of the
+collection take, then prints one JSON line: the inventory, and for each host what ``python -m lab`` says.
 """
 
 from __future__ import annotations

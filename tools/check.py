@@ -168,12 +168,12 @@ def _molecule() -> Iterator[Step]:
 
 
 def _package() -> Iterator[Step]:
-    yield _pytest("the archive: pytest tests/package", "package")
+    archive = _pytest("the archive: pytest tests/package", "package")
+    yield replace(archive, command=(*archive.command, "--numprocesses", "2", "--dist", "loadfile"))
     yield replace(_pytest("ansible-rulebook: pytest tests/rulebooks", "rulebooks"), nothing=rulebooks_why_not())
-    archive = AREA / "package"
     yield Step(
         "ansible-galaxy collection build",
-        ("ansible-galaxy", "collection", "build", "--force", "--output-path", str(archive)),
+        ("ansible-galaxy", "collection", "build", "--force", "--output-path", str(AREA / "package")),
     )
 
 

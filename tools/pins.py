@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write constraints*.txt: the newest versions that fit together, for each tested Python.
 
-``constraints.txt`` is for the tools and tests, ``constraints-field.txt`` for the environment of requirements-field.txt, and
-``constraints-2.20.txt`` says what is different under that ansible-core, which no Python takes as its newest.
+``constraints.txt`` is for the tools and tests, ``constraints-field.txt`` for the environment of requirements-field.txt,
+and ``constraints-2.20.txt`` says what is different under that ansible-core, which no Python takes as its newest.
 
 Asks the package index through pip, once with each Python, so all of them must be installed.
 """

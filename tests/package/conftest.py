@@ -18,8 +18,7 @@ from tools.tree import sync
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("archive")
     command = ["ansible-galaxy", "collection", "build", "--output-path", str(folder)]
-    # Of the files of the project only, whatever else lies in the checkout.
-    done = subprocess.run(command, cwd=sync(clean=True), capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=sync(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (found,) = folder.glob("*.tar.gz")
     return found

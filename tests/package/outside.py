@@ -35,6 +35,8 @@ class Outside:
             **{name: os.environ[name] for name in _KEPT if name in os.environ},
             "PATH": self.path,
             "HOME": str(self.folder),
+            # As a shell says it.
+            "PWD": str(self.folder),
             "ANSIBLE_COLLECTIONS_PATH": str(self.folder / "collections"),
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",

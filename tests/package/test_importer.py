@@ -44,6 +44,6 @@ def test_the_importer_of_galaxy_has_nothing_to_say(archive: Path, outside: Outsi
     said = done.stdout + done.stderr
     assert done.returncode == 0 and "Importer processing completed successfully" in said, said
     assert re.findall(r"^.*\b(?:WARNING|ERROR)\b.*$", said, re.MULTILINE) == []
-    assert {role for role in re.findall(r"Loading role (\w+)", said)} == {
+    assert set(re.findall(r"Loading role (\w+)", said)) == {
         path.name for path in (outside.collection / "roles").iterdir()
     }

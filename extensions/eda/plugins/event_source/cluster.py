@@ -25,9 +25,10 @@ short_description: Nodes that go down and copies of guests that grow old in a Pr
 description:
   - Looks at a cluster every so often, reads only, and sends an event when something changes, not each time.
   - C(type) is V(node_down), V(node_up), V(replica_stale), V(replica_fresh), V(unreachable) or V(reachable).
-  - Events of nodes have C(node), C(online) (the nodes that are) and C(quorate). Events of replicas have C(guest), C(job),
-    C(source), C(target), C(age_s) (null before the first copy), C(fail_count) and C(error). V(unreachable), when no API
-    host answers, has C(hosts). All have C(cluster), the name of the cluster.
+  - Events of nodes have C(node), C(online) (the nodes that are) and C(quorate).
+  - Events of replicas have C(guest), C(job), C(source), C(target), C(age_s) (null before the first copy), C(fail_count)
+    and C(error).
+  - V(unreachable), when no API host answers, has C(hosts). All have C(cluster), the name of the cluster.
   - What is wrong already when it starts is told at once.
   - The token needs C(VM.Audit) on C(/vms) and C(Sys.Audit) on C(/nodes).
 options:
