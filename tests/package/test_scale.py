@@ -10,24 +10,25 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.package.outside import Outside
 from tools.area import CHECKOUT
 
+PAGE = CHECKOUT / "docs" / "docsite" / "rst" / "scale.rst"
 EXAMPLES = CHECKOUT / "docs" / "examples" / "clusters"
 BROKEN = "cluster07"
 
 
 @dataclass(frozen=True, slots=True)
 class Labs:
-    inventory: Path
     clusters: dict[str, dict[str, Any]]
 
     @property
@@ -46,9 +47,25 @@ class Labs:
                 assert answer.status == 200
 
 
+def blocks(language: str) -> list[str]:
+    """What the page shows in a language."""
+    found = re.findall(
+        rf"^( *)\.\. code-block:: {re.escape(language)}\n\n((?:\1 +.*\n|\n)+)",
+        PAGE.read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    return [textwrap.dedent(text).strip() for _indent, text in found]
+
+
+def command(beginning: str) -> tuple[str, ...]:
+    """The one command of the page that begins so, as words."""
+    (found,) = (text for text in blocks("bash") if text.startswith(beginning))
+    return "sh", "-c", found
+
+
 @pytest.fixture(scope="module")
 def labs(outside: Outside) -> Iterator[Labs]:
-    """Twenty clusters, one of which does not answer."""
+    """Twenty clusters, one of which does not answer, and the inventory of the page with their addresses."""
     inventory = outside.folder / "labs.yml"
     process = subprocess.Popen(
         [sys.executable, "-m", "lab.many", "--count", "20", "--inventory", str(inventory)],
@@ -58,26 +75,31 @@ def labs(outside: Outside) -> Iterator[Labs]:
     )
     try:
         assert process.stdout is not None
-        running = Labs(inventory, json.loads(process.stdout.readline())["clusters"])
+        running = Labs(json.loads(process.stdout.readline())["clusters"])
         running.switch_off(BROKEN)
+        for folder in (outside.folder, outside.folder / "job" / "inventory"):
+            (folder / "host_vars").mkdir(parents=True)
+            shutil.copy(EXAMPLES / "inventory.yml", folder)
+            for name, given in yaml.safe_load(inventory.read_text(encoding="utf-8"))["clusters"]["hosts"].items():
+                (folder / "host_vars" / f"{name}.yml").write_text(yaml.safe_dump(given), encoding="utf-8")
         yield running
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
 
 
-@pytest.fixture(scope="module")
-def inventories(outside: Outside, labs: Labs) -> tuple[str, ...]:
-    """The example, and after it what the labs have different: addresses, user, CA."""
-    shutil.copy(EXAMPLES / "inventory.yml", outside.folder / "inventory.yml")
-    return "-i", str(outside.folder / "inventory.yml"), "-i", str(labs.inventory), "-e", "pve_hosts=clusters"
+def test_the_page_shows_the_files_that_are_tried() -> None:
+    shown = [yaml.safe_load(text) for text in blocks("yaml+jinja")]
+    files = ("inventory.yml", "execution-environment.yml", "credential_type.yml")
+    assert shown == [yaml.safe_load((EXAMPLES / name).read_text(encoding="utf-8")) for name in files]
+    # Each of its commands is run here, the last one in tests/rulebooks.
+    assert len(blocks("bash")) == 7
 
 
-def test_a_broken_cluster_does_not_hold_up_the_others(
-    outside: Outside, labs: Labs, inventories: tuple[str, ...]
-) -> None:
-    command = ("ansible-playbook", *inventories, "--forks", "10", "pve.mobility.replication_audit")
-    done = outside.run(*command, environment=labs.environment)
+def test_a_broken_cluster_does_not_hold_up_the_others(outside: Outside, labs: Labs) -> None:
+    done = outside.run(
+        *command("ansible-playbook -i inventory.yml -e pve_hosts=clusters --forks"), environment=labs.environment
+    )
     assert done.returncode == 2, done.stdout + done.stderr
     recap = dict(re.findall(r"^(cluster\d\d) .*failed=(\d)", done.stdout, re.MULTILINE))
     assert recap == {name: str(int(name == BROKEN)) for name in labs.clusters}
@@ -86,32 +108,28 @@ def test_a_broken_cluster_does_not_hold_up_the_others(
         assert info["token_secret"] not in done.stdout + done.stderr
 
 
-def test_ansible_navigator_runs_a_playbook(outside: Outside, labs: Labs, inventories: tuple[str, ...]) -> None:
-    place = outside.in_field()
-    command = ("ansible-navigator", "run", "pve.mobility.audit", "--ee", "false", "--mode", "stdout", "--pae", "false")
-    done = place.run(*command, *inventories, "--limit", "cluster01", environment=labs.environment)
+@pytest.mark.parametrize(
+    ("beginning", "clusters"),
+    [
+        ("ansible-playbook -i inventory.yml -e pve_hosts=clusters --limit", 4),
+        ("ansible-navigator run", 1),
+        ("ansible-runner run", 1),
+    ],
+)
+def test_a_part_of_the_clusters(outside: Outside, labs: Labs, beginning: str, clusters: int) -> None:
+    done = outside.in_field().run(*command(beginning), environment=labs.environment)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (place.folder / "audit-cluster01.html").is_file()
-
-
-def test_ansible_runner_runs_a_playbook(outside: Outside, labs: Labs, inventories: tuple[str, ...]) -> None:
-    place = outside.in_field()
-    (place.folder / "job").mkdir()
-    command = ("ansible-runner", "run", "job", "-p", "pve.mobility.replication_audit")
-    words = f"--cmdline={' '.join(inventories)} --limit cluster02"
-    done = place.run(*command, words, environment=labs.environment)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 copies: 2 ok" in done.stdout
+    assert done.stdout.count("2 copies: 2 ok") == clusters
 
 
 def test_an_execution_environment_brings_what_the_modules_need(outside: Outside) -> None:
     place = outside.in_field()
-    told = place.run("ansible-builder", "introspect", str(place.folder / "collections"))
+    told = place.run(*command("ansible-builder introspect"))
     assert told.returncode == 0, told.stdout + told.stderr
     for wanted in ("proxmoxer", "requests", "jmespath", "openssh-clients"):
         assert re.search(rf"{wanted}\b.*from collection pve\.mobility", told.stdout), told.stdout
     shutil.copy(EXAMPLES / "execution-environment.yml", place.folder)
-    done = place.run("ansible-builder", "create")
+    done = place.run(*command("ansible-builder create"))
     assert done.returncode == 0, done.stdout + done.stderr
     # Its name depends on what is installed: Containerfile for podman, Dockerfile for docker.
     (recipe,) = (place.folder / "context").glob("*file")
