@@ -133,3 +133,13 @@ def test_the_audit_writes_its_report_and_fails_only_when_told(lab: Lab, tmp_path
     assert "network-corosync" in outcome
     assert "Traceback" not in outcome
     assert lab.writes() == []
+
+
+def test_an_upgrade_does_not_begin_where_the_audit_blocks(lab: Lab) -> None:
+    """What is wrong with the cluster itself, and not with a guest, stops it before anything is planned."""
+    waived = {"accept_checks": ["quorum", "nodes", "replication", "backups", "ceph"]}
+    outcome = play(CHECKOUT / "playbooks" / "rolling_upgrade.yml", lab, "--check", variables=waived)
+    assert outcome.code == 2, outcome.text
+    assert "The audit found 10.0.1.0/24 is corosync's link 0 of pve1" in outcome, outcome.text
+    assert "network-corosync" in outcome
+    assert lab.writes() == []
