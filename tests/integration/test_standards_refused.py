@@ -130,9 +130,9 @@ def test_without_quorum_check_mode_says_so_too(lab: Lab) -> None:
 
 
 def test_missing_privileges_are_named_in_check_mode_too(lab: Lab) -> None:
-    words = r"to write storage.cfg: Datastore.Allocate on /storage\. Give a role"
+    words = r"Datastore.Allocate on /storage is needed to prove tank on its nodes and to write it\. Give a role"
     refused(lab, storage(sparse=False), PermissionDenied, words, who="weak")
-    words = r"to write datacenter.cfg: Sys.Modify on /\. Give a role"
+    words = r"Sys.Modify on / is needed to write datacenter.cfg\. Give a role"
     refused(lab, datacenter(max_workers=9), PermissionDenied, words, who="weak")
 
 

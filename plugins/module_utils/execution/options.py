@@ -23,9 +23,12 @@ from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
 )
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
 from ansible_collections.pve.mobility.plugins.module_utils.checks.finding import Finding, Severity
+from ansible_collections.pve.mobility.plugins.module_utils.checks.judge import kinds
 from ansible_collections.pve.mobility.plugins.module_utils.checks.migration_network import INSECURE, prove
+from ansible_collections.pve.mobility.plugins.module_utils.execution.accepting import accepted
 from ansible_collections.pve.mobility.plugins.module_utils.execution.network_proof import node_networks
 from ansible_collections.pve.mobility.plugins.module_utils.execution.newest import (
+    UNPROVEN,
     Newest,
     newest_host,
     refuse_if_keys_would_be_lost,
@@ -37,6 +40,10 @@ from ansible_collections.pve.mobility.plugins.module_utils.model.datacenter impo
 from ansible_collections.pve.mobility.plugins.module_utils.model.release import DATACENTER, Release, text
 
 PATH = "/cluster/options"
+
+
+FORGOTTEN = "options-forgotten"
+"""Id of the finding that older nodes will drop what is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,7 @@ def from_options(options: Mapping[str, Any]) -> Request:
         wanted = wish(options, options.get("absent") or ())
     except BadWish as bad:
         raise Invalid(str(bad)) from None
-    return Request(wanted, options.get("preflight") or "enforce", frozenset(options.get("accept") or ()))
+    return Request(wanted, options.get("preflight") or "enforce", accepted(options, [*kinds(), FORGOTTEN, UNPROVEN]))
 
 
 def run(session: Session, request: Request, check: bool = False) -> dict[str, Any]:
@@ -113,7 +120,7 @@ def _forgotten(wanted: Wish, releases: Mapping[str, Release]) -> list[Finding]:
         return []
     return [
         Finding(
-            "options-forgotten",
+            FORGOTTEN,
             Severity.WARN,
             f"{', '.join(names)} cannot read {what} and will erase it with the next own write of datacenter.cfg",
             "upgrade the nodes soon, and change nothing through them",
