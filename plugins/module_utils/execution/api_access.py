@@ -190,8 +190,8 @@ def _carry_out(session: Session, steps: Sequence[Step], request: Request) -> Non
     done = 0
     try:
         for step in steps:
-            if step.secret:
-                _create_token(session, step, request)
+            if step.secret and request.secret_file is not None:
+                _create_token(session, step, request.wanted.token_id, request.secret_file)
             else:
                 _send(session, step)
             done += 1
@@ -212,10 +212,8 @@ def _send(session: Session, step: Step) -> Any:
             return session.delete(step.path)
 
 
-def _create_token(session: Session, step: Step, request: Request) -> None:
+def _create_token(session: Session, step: Step, token: str, file: Path) -> None:
     """The file is there, for its owner alone, before there is anything to write: a secret is told only once."""
-    file = request.secret_file
-    assert file is not None
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -227,7 +225,7 @@ def _create_token(session: Session, step: Step, request: Request) -> None:
                 answer = _send(session, step)
             except MaybeSent as lost:
                 raise MaybeSent(
-                    f"Nobody answered whether {request.wanted.token_id} was created, and its secret would be lost"
+                    f"Nobody answered whether {token} was created, and its secret would be lost"
                     f" ({lost.reason or 'no answer'}): run this again with renew",
                     reason=lost.reason,
                 ) from None
