@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
-from ansible.module_utils.common import warnings
+from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.pve.mobility.plugins.module_utils import surface
@@ -71,11 +71,17 @@ def call(lab: Lab, module: str, options: Mapping[str, Any], auth: str = "root-to
     def clock() -> LabClock:
         return LabClock(lab)
 
+    warned: list[str] = []
+
+    def warn(_module: AnsibleModule, text: str, **_more: Any) -> None:
+        warned.append(text)
+
     given = {"api_host": ["lab"], "api_token_id": "root@pam!lab", "api_token_secret": "nobodys-secret", **options}
     said = io.StringIO()
     with (
         patch_module_args({**given, "_ansible_check_mode": check}),
-        mock.patch.object(warnings, "_global_warnings", {}),
+        # Where an action plugin was imported before, warnings would go to the display of the controller.
+        mock.patch.object(AnsibleModule, "warn", warn),
         mock.patch.object(surface, "Session", connect),
         mock.patch.object(surface, "Clock", clock),
         reading(session),
@@ -83,7 +89,7 @@ def call(lab: Lab, module: str, options: Mapping[str, Any], auth: str = "root-to
         contextlib.suppress(SystemExit),
     ):
         importlib.import_module(f"{MODULES}.{module}").main()
-    return Outcome(json.loads(said.getvalue()), session.writes)
+    return Outcome({**json.loads(said.getvalue()), "warnings": warned}, session.writes)
 
 
 def grant(lab: Lab, rights: Iterable[Grant]) -> str:
