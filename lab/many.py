@@ -46,8 +46,8 @@ def main(argv: list[str] | None = None) -> int:
 
 async def _serve(options: argparse.Namespace, scratch: Path) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(ending, stop.set)
     async with contextlib.AsyncExitStack() as stack:
         infos: dict[str, dict[str, Any]] = {}
         servers = []
