@@ -267,7 +267,7 @@ def main(arguments: list[str]) -> int:
             try:
                 Reader(Path(name), Path(folder), aloud=True).read()
             except AssertionError as wrong:
-                print(wrong, file=sys.stderr)
+                print(wrong, flush=True)
                 return 1
     return 0
 
