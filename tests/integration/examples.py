@@ -111,6 +111,7 @@ class Reader:
     folder: Path
     lab: Lab | None = None
     inventory: Path | None = None
+    token: dict[str, str] = field(default_factory=dict)
     said: str = ""
     fails: bool = False
     plays: list[dict[str, Any]] = field(default_factory=list)
@@ -212,6 +213,7 @@ class Reader:
         self._labs.close()
         assert cluster.exists(), f"there is no {cluster.name}"
         self.lab = self._labs.enter_context(running_lab(cluster, speed))
+        self.token = _token(self.lab)
         self.inventory = write(self.folder, self.lab.info["control"], self.lab.info["nodes"])
 
     def _real(self, text: str) -> str:
@@ -237,7 +239,7 @@ class Reader:
             "PWD": str(self.folder),
         }
         if self.lab is not None:
-            environment |= self.lab.environment | _token(self.lab) | self.environment
+            environment |= self.lab.environment | self.token | self.environment
         if words[0] == "ansible-playbook":
             words = [*words, *([] if "-i" in words else ["-i", str(self.inventory)])]
         done = subprocess.run(
