@@ -23,36 +23,137 @@ _HEAD = """\
 Findings
 ========
 
-What ``preflight``, ``migrate`` and ``drain`` can find, and at the end what ``move_disk`` and ``drain_storage`` can.
-Each finding has an id, by which playbooks accept it, a severity, a message, a remedy, and the values that it rests on.
-*Proxmox VE: refuses* says that such a move is refused, or fails, without this collection too; all else Proxmox VE would
-let happen.
+What modules, roles and audits can find. Each finding has an id, by which playbooks accept it, a severity, a
+message, a remedy, and the values that it rests on. *Proxmox VE: refuses* says that such a move is refused, or fails,
+without this collection too; all else Proxmox VE would let happen.
+
+.. contents::
+   :local:
+   :depth: 1
 """
+# What is found outside of the checks: id → severity, what was found, remedy.
+ELSEWHERE: dict[str, dict[str, tuple[str, str, str]]] = {
+    "Options and replication, while they are changed": {
+        "options-forgotten": (
+            "warn",
+            "An older node cannot read an option that is written now; its next own write of the file erases it.",
+            "upgrade the nodes soon, and change nothing through the older ones",
+        ),
+        "replica-not-synced": (
+            "warn",
+            "The copy on the target was not brought up to date before the move, because the user may not do that.",
+            "give the user VM.Replicate on the guest (on 8.4 Datastore.Allocate on /storage), or set sync_first: false",
+        ),
+        "replica-storage": (
+            "block",
+            "A node that is to hold a copy does not have the storage, or its pool. Proxmox VE would accept the job, and"
+            " each run would fail.",
+            "create the pool and enable the storage there, or choose another node",
+        ),
+    },
+    "ZFS storages: one definition": {
+        "storage-in-use": (
+            "block",
+            "A node or a kind of content would be taken from a storage on which guests of that node have disks.",
+            "move the disks to another storage first",
+        ),
+        "storage-holds-copies": (
+            "warn",
+            "A node would be taken from a storage that holds volumes of guests that are elsewhere: replicas, or leftovers.",
+            "remove replication jobs to that node first if they are replicas",
+        ),
+    },
+    "ZFS storages: the standard": {
+        "storage-undefined": ("warn", "A storage of the standard is not defined.", "run the role zfs_storage"),
+        "storage-drift": ("warn", "An option of a storage is not as the standard says.", "run the role zfs_storage"),
+        "storage-wrong-type": (
+            "block",
+            "The storage has another type than the standard says, and that never changes.",
+            "define another ID, move the disks there, and remove this one",
+        ),
+        "storage-wrong-pool": (
+            "block",
+            "The storage is on another dataset than the standard says, and that never changes.",
+            "define another ID, move the disks there, and remove this one",
+        ),
+        "storage-inactive": (
+            "block",
+            "The dataset is there, and the storage is not active.",
+            "see zfs mount and the log of pvestatd on the node",
+        ),
+        "storage-twice": (
+            "warn",
+            "One dataset has two storage IDs on a node: that breaks replication and hides what is in use. Where a"
+            " definition is about to be made, it blocks.",
+            "move the disks to one of the IDs and remove the others",
+        ),
+        "storage-per-node": (
+            "warn",
+            "One storage has a name of its own for each node: replication and plain migrations are impossible.",
+            "give every node a dataset of the same name and use one ID",
+        ),
+        "dataset-missing": ("block", "A node has the pool, but not the dataset.", "zfs create it there"),
+        "dataset-unproven": (
+            "block",
+            "Nobody can tell whether a node has the dataset.",
+            "bring the node back, or give the user the privilege that is missing",
+        ),
+        "pool-missing": ("block", "A node has no such pool.", "create it there, or leave the node out"),
+        "pool-unhealthy": ("block", "The pool is not ONLINE, or has errors.", "see zpool status there"),
+        "pool-full": ("warn", "The pool is fuller than it should be; ZFS becomes slow.", "free space, or move guests"),
+        "disk-not-standard": (
+            "warn",
+            "A disk is on a storage that is not in the standard, and cannot be moved yet.",
+            "what the message says, and look again",
+        ),
+        "disks-not-standard": (
+            "warn",
+            "Disks are on storages that are not in the standard; there is a plan for them.",
+            "carry out the plan with move_disk",
+        ),
+        "disk-no-space": (
+            "warn",
+            "A disk does not fit on its storage after the moves before it.",
+            "free space there, or move the guest to another node first",
+        ),
+        "target-storage-used": (
+            "info",
+            "A migration took disks to a storage of another ID.",
+            "with the same IDs on every node leave target_storage out of everyday migrations",
+        ),
+    },
+}
 
 
 def page() -> str:
     """The text that the page must have."""
     sys.path.insert(0, str(COLLECTIONS))
     judge = importlib.import_module(f"{_CHECKS}.judge")
+    disks = importlib.import_module(f"{_CHECKS}.disks")
     parts = [_HEAD]
-    for module in (*judge.MODULES, judge.disks):
+    for module in (*judge.MODULES, disks):
         kinds = [value for value in vars(module).values() if type(value).__name__ == "Kind"]
         if not kinds:
             continue
-        title = " ".join(str(module.__doc__).split()).partition(":")[0].partition(".")[0].partition(" (")[0]
+        title = " ".join(str(module.__doc__).split()).partition(":")[0].partition(".")[0]
         parts += [title, "-" * len(title), ""]
         for kind in kinds:
             parts += _entry(kind)
+    for title, rows in ELSEWHERE.items():
+        parts += [title, "-" * len(title), ""]
+        for name, (severity, what, remedy) in rows.items():
+            parts += [*_title(name), what, "", f"* Severity: {severity}", f"* Remedy: {_sentence(remedy)}", ""]
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _title(name: str) -> list[str]:
+    label = f".. _ansible_collections.pve.mobility.docsite.findings.{name}:"
+    return [label, "", f"``{name}``", "~" * (len(name) + 4), ""]
 
 
 def _entry(kind: Any) -> list[str]:
     return [
-        f".. _ansible_collections.pve.mobility.docsite.findings.{kind.id}:",
-        "",
-        f"``{kind.id}``",
-        "~" * (len(kind.id) + 4),
-        "",
+        *_title(kind.id),
         kind.what,
         "",
         f"* Severity: {kind.severity.value}",
