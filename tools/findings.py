@@ -31,7 +31,7 @@ without this collection too; all else Proxmox VE would let happen.
    :local:
    :depth: 1
 """
-# What is found outside of the checks: id → severity, what was found, remedy.
+# What is found outside of the checks, where no kind of theirs has the id: id → severity, what was found, remedy.
 ELSEWHERE: dict[str, dict[str, tuple[str, str, str]]] = {
     "Options and replication, while they are changed": {
         "options-forgotten": (
@@ -43,12 +43,6 @@ ELSEWHERE: dict[str, dict[str, tuple[str, str, str]]] = {
             "warn",
             "The copy on the target was not brought up to date before the move, because the user may not do that.",
             "give the user VM.Replicate on the guest (on 8.4 Datastore.Allocate on /storage), or set sync_first: false",
-        ),
-        "replica-storage": (
-            "block",
-            "A node that is to hold a copy does not have the storage, or its pool. Proxmox VE would accept the job, and"
-            " each run would fail.",
-            "create the pool and enable the storage there, or choose another node",
         ),
     },
     "ZFS storages: one definition": {
@@ -75,11 +69,6 @@ ELSEWHERE: dict[str, dict[str, tuple[str, str, str]]] = {
             "block",
             "The storage is on another dataset than the standard says, and that never changes.",
             "define another ID, move the disks there, and remove this one",
-        ),
-        "storage-inactive": (
-            "block",
-            "The dataset is there, and the storage is not active.",
-            "see zfs mount and the log of pvestatd on the node",
         ),
         "storage-twice": (
             "warn",
@@ -125,19 +114,24 @@ ELSEWHERE: dict[str, dict[str, tuple[str, str, str]]] = {
 }
 
 
+def kinds() -> list[tuple[str, list[Any]]]:
+    """The modules of checks, and their kinds of findings."""
+    sys.path.insert(0, str(COLLECTIONS))
+    judge, disks = (importlib.import_module(f"{_CHECKS}.{name}") for name in ("judge", "disks"))
+    found = [
+        (str(module.__doc__), [value for value in vars(module).values() if type(value).__name__ == "Kind"])
+        for module in (*judge.MODULES, disks)
+    ]
+    return [(text, some) for text, some in found if some]
+
+
 def page() -> str:
     """The text that the page must have."""
-    sys.path.insert(0, str(COLLECTIONS))
-    judge = importlib.import_module(f"{_CHECKS}.judge")
-    disks = importlib.import_module(f"{_CHECKS}.disks")
     parts = [_HEAD]
-    for module in (*judge.MODULES, disks):
-        kinds = [value for value in vars(module).values() if type(value).__name__ == "Kind"]
-        if not kinds:
-            continue
-        title = " ".join(str(module.__doc__).split()).partition(":")[0].partition(".")[0]
+    for text, some in kinds():
+        title = " ".join(text.split()).partition(":")[0].partition(".")[0]
         parts += [title, "-" * len(title), ""]
-        for kind in kinds:
+        for kind in some:
             parts += _entry(kind)
     for title, rows in ELSEWHERE.items():
         parts += [title, "-" * len(title), ""]
