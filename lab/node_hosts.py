@@ -18,6 +18,7 @@ from pathlib import Path
 PROGRAMS = (
     "apt-get",
     "ceph",
+    "ethtool",
     "ha-manager",
     "pct",
     "proxmox-boot-tool",

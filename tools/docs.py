@@ -21,6 +21,7 @@ TITLE = "pve.mobility: guests, disks and replicas of Proxmox VE"
 # What the template of antsibull-docs asks of other sites, of which only Ansible's own matters here.
 SETTINGS = """
 intersphinx_mapping = {"ansible_devel": intersphinx_mapping["ansible_devel"]}
+html_theme_options = {"topbar_links": {}}
 html_static_path = ["static"]
 html_css_files = ["look.css"]
 """
@@ -51,6 +52,7 @@ def main() -> int:
     (FOLDER / "rst").mkdir(mode=0o755, exist_ok=True)
     if not _run("antsibull-docs", "--config-file", "antsibull-docs.cfg", "collection", *pages, "pve.mobility"):
         return 1
+    _name_sections(FOLDER / "rst" / "index.rst")
     noted = FOLDER / "warnings.txt"
     if not _run("sphinx-build", "-M", "html", "rst", "build", "-c", ".", "-w", str(noted), "--keep-going"):
         return 1
@@ -62,6 +64,19 @@ def main() -> int:
     link("docs", FOLDER)
     print(f"open {os.path.relpath(FOLDER / 'build' / 'html' / 'index.html', Path.cwd())}")
     return 0
+
+
+def _name_sections(index: Path) -> None:
+    """Give the navigation the titles of the sections, which by themselves are headings of this page alone."""
+    done: list[str] = []
+    title = ""
+    for line in index.read_text(encoding="utf-8").replace("Pve.Mobility", "pve.mobility").splitlines():
+        if re.fullmatch(r"([=~-])\1{3,}", line):
+            title = {"Role Index": "Roles"}.get(done[-1], done[-1])
+        done.append(line)
+        if line.strip().startswith(":maxdepth:") and title:
+            done.append(line.replace(":maxdepth: 1", f":caption: {title}"))
+    index.write_text("\n".join(done) + "\n", encoding="utf-8")
 
 
 def _run(*command: str) -> bool:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from typing import Any
 
@@ -43,6 +44,18 @@ ELSEWHERE: dict[str, dict[str, tuple[str, str, str]]] = {
             "warn",
             "The copy on the target was not brought up to date before the move, because the user may not do that.",
             "give the user VM.Replicate on the guest (on 8.4 Datastore.Allocate on /storage), or set sync_first: false",
+        ),
+    },
+    "Links of the migration network": {
+        "link-speed": (
+            "block",
+            "A link is slower than migration_network_min_speed asks for.",
+            "use a faster port, or lower migration_network_min_speed",
+        ),
+        "link-mtu": (
+            "block",
+            "A link has a smaller MTU than migration_network_min_mtu asks for.",
+            "set the MTU on the interface and on the switch",
         ),
     },
     "ZFS storages: one definition": {
@@ -129,7 +142,7 @@ def page() -> str:
     """The text that the page must have."""
     parts = [_HEAD]
     for text, some in kinds():
-        title = " ".join(text.split()).partition(":")[0].partition(".")[0]
+        title = re.split(r"[:.]| \(pve-facts|, and is said", " ".join(text.split()))[0]
         parts += [title, "-" * len(title), ""]
         for kind in some:
             parts += _entry(kind)

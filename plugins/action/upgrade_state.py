@@ -22,6 +22,7 @@ _SPEC: dict[str, dict[str, Any]] = {
     "begin": {"type": "bool", "default": False},
     "hold": {"type": "bool", "default": False},
 }
+_INVALID = {"failure": {"kind": "invalid"}}
 
 
 class ActionModule(ActionBase):
@@ -104,9 +105,13 @@ def _read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as problem:
-        raise AnsibleActionFail(f"The state {path} cannot be read ({problem}): remove it to begin anew.") from None
+        raise AnsibleActionFail(
+            f"The state {path} cannot be read ({problem}): remove it to begin anew.", result=_INVALID
+        ) from None
     if not isinstance(state, dict):
-        raise AnsibleActionFail(f"The state {path} is none of a rolling upgrade: remove it to begin anew.")
+        raise AnsibleActionFail(
+            f"The state {path} is none of a rolling upgrade: remove it to begin anew.", result=_INVALID
+        )
     return state
 
 
@@ -122,4 +127,4 @@ def _write(path: Path, state: dict[str, Any]) -> None:
             os.fsync(file.fileno())
         fresh.replace(path)
     except OSError as problem:
-        raise AnsibleActionFail(f"The state {path} cannot be written: {problem.strerror}.") from None
+        raise AnsibleActionFail(f"The state {path} cannot be written: {problem.strerror}.", result=_INVALID) from None

@@ -191,6 +191,17 @@ tasks:
       type: list
       elements: str
       sample: []
+failure:
+  description: Facts about a failure, to branch on.
+  returned: failure
+  type: dict
+  contains:
+    kind:
+      description:
+        - V(permission), V(not_found), V(no_quorum), V(node_unreachable), V(conflict), V(invalid) or
+          V(unsupported).
+      type: str
+      sample: not_found
 """
 
 from typing import Any

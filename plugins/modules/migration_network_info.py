@@ -116,6 +116,17 @@ observed:
   returned: success
   type: dict
   sample: {"moves": 12, "rate_bytes_s": 229531766.0, "downtime_ms": 61.0, "pairs": []}
+failure:
+  description: Facts about a failure, to branch on.
+  returned: failure
+  type: dict
+  contains:
+    kind:
+      description:
+        - V(permission), V(not_found), V(no_quorum), V(node_unreachable), V(conflict), V(invalid) or
+          V(unsupported).
+      type: str
+      sample: permission
 """
 
 from typing import Any

@@ -258,4 +258,15 @@ report:
   returned: when O(report) is given
   type: str
   sample: pve1.html
+failure:
+  description: Facts about a failure, to branch on.
+  returned: failure
+  type: dict
+  contains:
+    kind:
+      description:
+        - V(permission), V(not_found), V(no_quorum), V(node_unreachable), V(blocked), V(conflict),
+          V(invalid) or V(unsupported).
+      type: str
+      sample: blocked
 """

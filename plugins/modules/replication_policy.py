@@ -298,7 +298,9 @@ failure:
   type: dict
   contains:
     kind:
-      description: V(permission), V(not_found), V(no_quorum), V(conflict), V(invalid) and so on.
+      description:
+        - V(permission), V(not_found), V(locked), V(no_quorum), V(node_unreachable), V(task_failed), V(blocked),
+          V(timeout), V(conflict), V(invalid) or V(unsupported).
       type: str
       sample: invalid
 """

@@ -260,7 +260,8 @@ failure:
   contains:
     kind:
       description:
-        - V(permission) (a part could not be seen), V(blocked) (problems, with O(fail_on=problems)) or V(invalid).
+        - V(permission) (a part could not be seen), V(blocked) (problems, with O(fail_on=problems)), V(not_found),
+          V(no_quorum), V(node_unreachable), V(conflict), V(invalid) or V(unsupported).
       type: str
       sample: permission
     path: {description: Where a privilege is missing., type: str, sample: /vms}

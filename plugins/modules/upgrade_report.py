@@ -89,4 +89,14 @@ totals:
   returned: success
   type: dict
   sample: {"nodes": 5, "done": 5, "failed": 0, "moves": 212, "bytes": 341449900032}
+failure:
+  description: Facts about a failure, to branch on.
+  returned: failure
+  type: dict
+  contains:
+    kind:
+      description:
+        - V(invalid): it cannot be read or written.
+      type: str
+      sample: invalid
 """

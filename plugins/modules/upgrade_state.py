@@ -74,4 +74,14 @@ state:
   returned: success
   type: dict
   sample: {"nodes": {"pve1": {"phase": "empty"}}}
+failure:
+  description: Facts about a failure, to branch on.
+  returned: failure
+  type: dict
+  contains:
+    kind:
+      description:
+        - V(invalid): the file cannot be read or written, or is none of an upgrade.
+      type: str
+      sample: invalid
 """

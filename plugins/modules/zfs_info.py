@@ -144,6 +144,16 @@ pve_zsync_jobs:
     maxsnap: {description: How many snapshots it keeps., type: int, sample: 7}
     state: {description: How it ended., type: str, sample: ok}
     last_sync: {description: "When, as pve-zsync writes it.", type: str, sample: "2026-11-23_20:00:01"}
+failure:
+  description: Facts about a failure, to branch on.
+  returned: failure
+  type: dict
+  contains:
+    kind:
+      description:
+        - V(invalid).
+      type: str
+      sample: invalid
 """
 
 from collections.abc import Sequence

@@ -157,6 +157,17 @@ plan:
         bytes: {description: What is really there as far as known., type: int, sample: 21474836480}
         stop: {description: Whether a container has to be stopped for it., type: bool, sample: false}
         delete: {description: Whether the source can be deleted at once., type: bool, sample: true}
+failure:
+  description: Facts about a failure, to branch on.
+  returned: failure
+  type: dict
+  contains:
+    kind:
+      description:
+        - V(permission), V(not_found), V(no_quorum), V(node_unreachable), V(conflict), V(invalid) or
+          V(unsupported).
+      type: str
+      sample: permission
 """
 
 from typing import Any

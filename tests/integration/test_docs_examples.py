@@ -12,7 +12,7 @@ from tests.integration.examples import Reader, missing, pieces
 from tools.area import CHECKOUT
 from tools.tree import sync
 
-PAGES = sorted((CHECKOUT / "docs" / "docsite" / "rst").glob("*.rst"))
+PAGES = [*sorted((CHECKOUT / "docs" / "docsite" / "rst").glob("*.rst")), CHECKOUT / "README.md"]
 LANGUAGES = {"yaml", "console", "text"}
 WITH_EXAMPLES = [page for page in PAGES if any(piece.kind in LANGUAGES for piece in pieces(page))]
 

@@ -16,7 +16,7 @@ ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")
 
 
 def ids() -> Iterator[str]:
-    """Every id that the code gives a finding outside of the kinds of the checks."""
+    """Every id that code and roles give a finding outside of the kinds of the checks."""
     for path in CODE.rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         constants = {
@@ -32,6 +32,8 @@ def ids() -> Iterator[str]:
                     value = constants.get(node.id) if isinstance(node, ast.Name) else getattr(node, "value", None)
                     if isinstance(value, str) and ID.fullmatch(value):
                         yield value
+    for path in (CHECKOUT / "roles").rglob("tasks/*.yml"):
+        yield from re.findall(r"'id': '([a-z-]+)'", path.read_text(encoding="utf-8"))
 
 
 def test_the_page_is_what_the_checks_say() -> None:
