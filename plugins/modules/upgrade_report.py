@@ -96,7 +96,7 @@ failure:
   contains:
     kind:
       description:
-        - V(invalid): it cannot be read or written.
+        - V(invalid), when it cannot be read or written.
       type: str
       sample: invalid
 """

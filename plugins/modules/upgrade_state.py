@@ -81,7 +81,7 @@ failure:
   contains:
     kind:
       description:
-        - V(invalid): the file cannot be read or written, or is none of an upgrade.
+        - V(invalid), when the file cannot be read or written, or is none of an upgrade.
       type: str
       sample: invalid
 """
