@@ -40,6 +40,11 @@ ELSEWHERE: dict[str, dict[str, tuple[str, str, str]]] = {
             "An older node cannot read an option that is written now; its next own write of the file erases it.",
             "upgrade the nodes soon, and change nothing through the older ones",
         ),
+        "release-unproven": (
+            "block",
+            "A node is off, may run a newer release than every API host, and what is written now could lose options of it.",
+            "bring it back, give an API host of the newest release, or accept the finding",
+        ),
         "replica-not-synced": (
             "warn",
             "The copy on the target was not brought up to date before the move, because the user may not do that.",
@@ -64,6 +69,11 @@ ELSEWHERE: dict[str, dict[str, tuple[str, str, str]]] = {
             "A node or a kind of content would be taken from a storage on which guests of that node have disks.",
             "move the disks to another storage first",
         ),
+        "storage-unproven": (
+            "block",
+            "Nobody can tell whether guests of a node that a storage would lose have disks on it.",
+            "bring the node back, leave the storage as it is there, or accept the finding if the node has none",
+        ),
         "storage-holds-copies": (
             "warn",
             "A node would be taken from a storage that holds volumes of guests that are elsewhere: replicas, or leftovers.",
@@ -71,6 +81,11 @@ ELSEWHERE: dict[str, dict[str, tuple[str, str, str]]] = {
         ),
     },
     "ZFS storages: the standard": {
+        "standard-unproven": (
+            "warn",
+            "Not everything could be looked at, and there may be more to say.",
+            "give the user what is missing, or mend the node, and look again",
+        ),
         "storage-undefined": ("warn", "A storage of the standard is not defined.", "run the role zfs_storage"),
         "storage-drift": ("warn", "An option of a storage is not as the standard says.", "run the role zfs_storage"),
         "storage-wrong-type": (

@@ -28,9 +28,11 @@ Privileges
 What each module asks of Proxmox VE, for what, on which path, and what happens without it. The module and the role
 ``api_access`` give an account just this, for the features that you choose:
 
+.. lab: office.yml
+
 .. code-block:: bash
 
-    ansible-playbook pve.mobility.api_access -e features=audit,migrate --check --diff
+    ansible-playbook pve.mobility.api_access -e features=audit,migrate -e secret_file=mobility.secret --check --diff
 
 Proxmox VE takes, for an account, the entry of the access control list that is nearest to a path, and none above it: an
 entry on ``/vms/100`` must hold everything that is wanted there, also what an entry on ``/vms`` holds already. A token

@@ -5,13 +5,13 @@
 What counts as an example, in ``.. code-block::`` of a page and in fences of a README:
 
 * ``yaml``: a playbook, tasks, or what a comment before it gives a file name;
-* ``console``: commands after ``$``, and what they print;
+* ``console``: commands after ``$``, and what they print; ``bash``: commands alone;
 * ``text``: what the example before it prints.
 
 Printed lines must really come; numbers, sizes and durations in them stand for any, ``…`` for any text. Comments, which
 no reader sees, set the stage: ``lab: FILE [SPEED]`` serves a cluster of ``docs/labs``; ``stage: METHOD PATH BODY`` asks
 its control path; ``file: NAME`` keeps the next block as a file; ``with: YAML`` gives variables to the next block;
-``fails`` says that the next block does, as its text tells.
+``fails`` says that the next block does, as its text tells; ``untried: WHY`` that it cannot be run here.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from tools.area import CHECKOUT, COLLECTIONS
 from tools.tree import sync
 
 LABS = CHECKOUT / "docs" / "labs"
-ORDERS = ("lab", "stage", "file", "with", "fails")
+ORDERS = ("lab", "stage", "file", "with", "fails", "untried")
 PROGRAMS = ("ansible-playbook", "ansible-galaxy", "ansible-doc", "ansible-runner", "make", "pip", "export", "python")
 SPEED = 100.0
 
@@ -114,6 +114,7 @@ class Reader:
     token: dict[str, str] = field(default_factory=dict)
     said: str = ""
     fails: bool = False
+    untried: bool = False
     plays: list[dict[str, Any]] = field(default_factory=list)
     variables: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
@@ -147,11 +148,18 @@ class Reader:
                 self.variables = yaml.safe_load(self._real(piece.text))
             case "fails":
                 self.fails = True
+            case "untried":
+                assert piece.text, "say why the next block is not run"
+                self.untried = True
+            case _ if self.untried:
+                self.untried = False
             case "yaml" if self.file:
                 (self.folder / self.file).write_text(self._real(piece.text), encoding="utf-8")
                 self.file = ""
             case "yaml":
                 self._collect(yaml.safe_load(self._real(piece.text)))
+            case "bash":
+                self._console("".join(f"$ {line}\n" for line in piece.text.replace("\\\n", " ").splitlines()))
             case "console":
                 self._console(piece.text)
             case "text":
