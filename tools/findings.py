@@ -42,7 +42,7 @@ ELSEWHERE: dict[str, dict[str, tuple[str, str, str]]] = {
         ),
         "release-unproven": (
             "block",
-            "A node is off, may run a newer release than every API host, and what is written now could lose options of it.",
+            "A node is off that may run a newer release than every API host; options of it could be lost by a write now.",
             "bring it back, give an API host of the newest release, or accept the finding",
         ),
         "replica-not-synced": (
