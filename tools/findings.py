@@ -76,7 +76,7 @@ ELSEWHERE: dict[str, dict[str, tuple[str, str, str]]] = {
         ),
         "storage-holds-copies": (
             "warn",
-            "A node would be taken from a storage that holds volumes of guests that are elsewhere: replicas, or leftovers.",
+            "A node would be taken from a storage that holds volumes of guests elsewhere: replicas, or leftovers.",
             "remove replication jobs to that node first if they are replicas",
         ),
     },
@@ -100,8 +100,7 @@ ELSEWHERE: dict[str, dict[str, tuple[str, str, str]]] = {
         ),
         "storage-twice": (
             "warn",
-            "One dataset has two storage IDs on a node: that breaks replication and hides what is in use. Where a"
-            " definition is about to be made, it blocks.",
+            "One dataset has two storage IDs on a node, which breaks replication. A new such definition is blocked.",
             "move the disks to one of the IDs and remove the others",
         ),
         "storage-per-node": (

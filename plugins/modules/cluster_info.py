@@ -444,7 +444,7 @@ history:
     seconds: {description: How long it took., type: int, sample: 45}
     bytes: {description: "What was carried, 0 if the log does not say.", type: int, sample: 4294967296}
     downtime_ms: {description: Pause of a live migration., type: int, sample: 55}
-failure: {description: Facts about a failure., returned: failure, type: dict, contains: {kind: {type: str, sample: permission,
+failure: {description: Facts about it., returned: failure, type: dict, contains: {kind: {type: str, sample: permission,
   description: "V(permission), V(not_found), V(no_quorum), V(node_unreachable), V(invalid) or V(unsupported)."}}}
 """
 
