@@ -42,7 +42,7 @@ ELSEWHERE: dict[str, dict[str, tuple[str, str, str]]] = {
         ),
         "release-unproven": (
             "block",
-            "A node is off that may run a newer release than every API host; options of it could be lost by a write now.",
+            "A node is off that may run a newer release than every API host; options of it could be lost by a write.",
             "bring it back, give an API host of the newest release, or accept the finding",
         ),
         "replica-not-synced": (
