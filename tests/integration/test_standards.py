@@ -273,7 +273,7 @@ def mixed() -> Iterator[Lab]:
 def newest(mixed: Lab) -> Lab:
     """The same lab, seen through the node that can read everything."""
     host = mixed.info["hosts"][list(MIXED["nodes"]).index("new")]
-    return replace(mixed, info={**mixed.info, "url": f"https://{host}"})
+    return replace(mixed, info={**mixed.info, "hosts": [host]})
 
 
 def test_an_older_api_host_alone_is_refused(mixed: Lab) -> None:
