@@ -34,17 +34,17 @@ def main(arguments: list[str]) -> int:
     if unknown:
         print(f"There is no section {unknown[0]}: choose from {', '.join(SECTIONS)}.", file=sys.stderr)
         return 2
-    figures: dict[str, float] = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {}
     for name in arguments or SECTIONS:
         started = time.monotonic()
         print(f"{name} …", flush=True)
         found = SECTIONS[name]()
-        figures |= found
+        # Another section may have been measured meanwhile.
+        known: dict[str, float] = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {}
         for key, value in found.items():
             print(f"  {key:40} {value:g}")
         print(f"  ({time.monotonic() - started:.0f} s)", flush=True)
         RESULT.parent.mkdir(exist_ok=True)
-        RESULT.write_text(json.dumps(dict(sorted(figures.items())), indent=2) + "\n", encoding="utf-8")
+        RESULT.write_text(json.dumps(dict(sorted((known | found).items())), indent=2) + "\n", encoding="utf-8")
     print(f"written to {RESULT}")
     return 0
 
