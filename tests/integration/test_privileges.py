@@ -84,7 +84,7 @@ def lacks(case: Case, need: Need, enough: Outcome, without: Outcome) -> None:
 
 def snapshots(folder: Path) -> Iterator[tuple[Need | None, ClusterState]]:
     """What cluster_info says with everything that it needs, and without each."""
-    case = next(case for case in cases(folder) if case.id == "cluster_info")
+    (case,) = (case for case in cases(folder) if case.id == "cluster_info")
     for need in (None, *case.needs("9.2")):
         taken = [] if need is None else case.paths(need)
         lab = case.lab("9.2")
