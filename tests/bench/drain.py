@@ -67,7 +67,7 @@ def drained(description: dict[str, Any]) -> tuple[float, int]:
     lab.advance(30.0)
     session = LabSession(lab)
     with tempfile.TemporaryDirectory() as folder, reading(session):
-        request = from_options({"node": NODE, "journal": str(Path(folder) / "drain.jsonl"), "accept": ["link-slow"]})
+        request = from_options({"node": NODE, "journal": str(Path(folder) / "drain.jsonl")})
         result = run(session, LabClock(lab), request)
     assert result["empty"], result["left"]
     moved = [row["id"] for row in lab.get(f"/nodes/{NODE}/tasks", {"source": "all", "limit": 5000}) if _moves(row)]
