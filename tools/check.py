@@ -125,9 +125,11 @@ def _lint() -> Iterator[Step]:
 
 
 def _unit() -> Iterator[Step]:
-    folders = ("unit", "conformance", "lab", "agreement", "integration")
+    # The longest first, so that no worker is left alone with one at the end.
+    folders = ("integration", "agreement", "unit", "lab", "conformance")
     # Tests wait for labs and for ansible more than they compute; a file's tests share a lab, so they stay together.
-    command = (sys.executable, "-m", "pytest", "-q", "--numprocesses", "2", "--dist", "loadfile", "--durations", "15")
+    spread = ("--numprocesses", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+    command = (sys.executable, "-m", "pytest", "-q", *spread, "--durations", "25")
     yield Step("pytest", (*command, *(f"tests/{name}" for name in folders)), folder=CHECKOUT, limit=1800)
 
 
