@@ -20,7 +20,7 @@ help:  ## say what there is
 	@echo "make lab       serve a simulated cluster   CLUSTER=$(CLUSTER) PORT=$(PORT) SPEED=$(SPEED)"
 	@echo "make test      every check and test there is"
 	@echo "make oldest    the tests of modules, under Python 3.11 and ansible-core 2.19"
-	@echo "make matrix    the same under each supported ansible-core and Python, as far as the Pythons are found"
+	@echo "make matrix    the same and sanity under each supported ansible-core and Python, where the Pythons are found"
 	@echo "make bench     measure, into build/bench.json"
 	@echo "make docs      the documentation as HTML, in build/docs"
 	@echo "make lint | unit | zfs | sanity | molecule | package   parts of make test"
@@ -47,7 +47,7 @@ oldest:
 	@sh tools/matrix.sh 3.11 core
 
 matrix:
-	@sh tools/matrix.sh 3.11 core 3.12 core-2.20 3.12 core 3.13 core
+	@SANITY=yes sh tools/matrix.sh 3.11 core 3.12 core-2.20 3.12 core 3.13 core
 
 lint unit zfs sanity molecule package:
 	$(ENTER) dev python -m tools.check $@

@@ -10,16 +10,20 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import itertools
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import IO
 
 from tools.area import AREA, CACHE, CHECKOUT, COLLECTIONS, HOME, TREE, locked
 from tools.rulebook import why_not as rulebooks_why_not
@@ -28,6 +32,9 @@ from tools.zfs import why_not as zfs_why_not
 
 PACKAGE = "ansible_collections.pve.mobility.plugins"
 PARTS = ("lint", "unit", "zfs", "sanity", "molecule", "package")
+BESIDE = ("sanity", "molecule")
+"""Parts whose steps keep out of each other's way, and each of which leaves a processor idle."""
+LANES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,38 +59,80 @@ def main(arguments: list[str]) -> int:
     _furnish_home()
     if not sys.stdout.isatty():
         os.environ |= {"NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1"}
-    outcomes = [(step.title, _run(step)) for part in arguments or PARTS for step in _STEPS[part]()]
+    outcomes: list[tuple[str, bool]] = []
+    for beside, parts in itertools.groupby(arguments or PARTS, lambda part: part in BESIDE):
+        steps = [step for part in parts for step in _STEPS[part]()]
+        outcomes += _run_beside(steps) if beside else [(step.title, _run(step)) for step in steps]
     failed = [title for title, good in outcomes if not good]
     print(f"\n{len(outcomes)} steps in {time.monotonic() - started:.0f} s: ", end="")
     print(f"these failed: {', '.join(failed)}" if failed else "all good")
     return 1 if failed else 0
 
 
-def _run(step: Step) -> bool:
+def _head(step: Step) -> None:
     print(f"\n── {step.title} {'─' * max(3, 76 - len(step.title))}", flush=True)
-    if step.nothing:
-        print(step.nothing, flush=True)
-        return True
-    # Tools leave files in the tree, which the next tool, or one of another run, would take for the project's.
-    with locked("step"):
-        sync(clean=True)
-        shutil.rmtree(HOME / ".ansible" / "collections", ignore_errors=True)
-        if step.before:
+
+
+def _run_beside(steps: Sequence[Step]) -> list[tuple[str, bool]]:
+    """Several at a time, in one clean tree; each is told when it has ended."""
+    outcomes: list[tuple[str, bool]] = []
+    with locked("step"), tempfile.TemporaryDirectory() as folder:
+        _tidy(steps)
+
+        def call(number: int, step: Step) -> tuple[Step, Path, int, float]:
+            said, started = Path(folder) / str(number), time.monotonic()
+            with said.open("wb") as output:
+                return step, said, 0 if step.nothing else _call(step, output), time.monotonic() - started
+
+        with ThreadPoolExecutor(LANES) as lanes:
+            for done in as_completed([lanes.submit(call, number, step) for number, step in enumerate(steps)]):
+                step, said, code, seconds = done.result()
+                _head(step)
+                print(step.nothing or said.read_text(encoding="utf-8", errors="replace"), flush=True)
+                outcomes.append((step.title, _told(step, code, seconds)))
+    return outcomes
+
+
+def _tidy(steps: Iterable[Step]) -> None:
+    """Tools leave files in the tree, which the next tool, or one of another run, would take for the project's."""
+    sync(clean=True)
+    shutil.rmtree(HOME / ".ansible" / "collections", ignore_errors=True)
+    for step in steps:
+        if step.before and not step.nothing:
             step.before()
-        started = time.monotonic()
-        code = _call(step)
-    print(f"{'ok' if code == 0 else 'FAILED'}: {step.title} ({time.monotonic() - started:.1f} s)", flush=True)
+
+
+def _told(step: Step, code: int, seconds: float) -> bool:
+    print(f"{'ok' if code == 0 else 'FAILED'}: {step.title} ({seconds:.1f} s)", flush=True)
     return code == 0
 
 
-def _call(step: Step) -> int:
+def _run(step: Step) -> bool:
+    _head(step)
+    if step.nothing:
+        print(step.nothing, flush=True)
+        return True
+    with locked("step"):
+        _tidy([step])
+        started = time.monotonic()
+        code = _call(step)
+    return _told(step, code, time.monotonic() - started)
+
+
+def _call(step: Step, output: IO[bytes] | None = None) -> int:
     """The exit code; the step runs in a group of its own, so that all of it ends when its time is up."""
     if shutil.which(step.command[0]) is None:
         print(f"{step.command[0]} is missing from the environment: remove {AREA} and run make again.")
         return 127
     environment = dict(os.environ) | step.environment
     process = subprocess.Popen(
-        step.command, cwd=step.folder, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+        step.command,
+        cwd=step.folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT if output else None,
+        start_new_session=True,
     )
     try:
         return process.wait(step.limit)
@@ -128,7 +177,7 @@ def _unit() -> Iterator[Step]:
     # The longest first, so that no worker is left alone with one at the end.
     folders = ("integration", "agreement", "unit", "lab", "conformance")
     # Tests wait for labs and for ansible more than they compute; a file's tests share a lab, so they stay together.
-    spread = ("--numprocesses", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+    spread = ("--numprocesses", "3", "--dist", "loadfile", "--no-loadscope-reorder")
     command = (sys.executable, "-m", "pytest", "-q", *spread, "--durations", "25")
     yield Step("pytest", (*command, *(f"tests/{name}" for name in folders)), folder=CHECKOUT, limit=1800)
 
@@ -160,13 +209,9 @@ def _sanity() -> Iterator[Step]:
 
 
 def _molecule() -> Iterator[Step]:
-    yield Step(
-        "molecule",
-        ("molecule", "test", "--all"),
-        environment=_in_tree(),
-        nothing=_unless("extensions/molecule", "molecule.yml"),
-        limit=1800,
-    )
+    for file in sorted((CHECKOUT / "extensions" / "molecule").glob("*/molecule.yml")):
+        name = file.parent.name
+        yield Step(f"molecule: {name}", ("molecule", "test", "-s", name), environment=_in_tree(), limit=900)
 
 
 def _package() -> Iterator[Step]:

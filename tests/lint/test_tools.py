@@ -120,3 +120,20 @@ def test_a_step_that_does_not_end_is_stopped_with_all_that_it_started(
 def test_a_step_fails_when_its_command_fails(tmp_path: Path) -> None:
     assert check._call(check.Step("bad", ("sh", "-c", "exit 3"), folder=tmp_path)) == 3
     assert check._call(check.Step("missing", ("no-such-tool",), folder=tmp_path)) == 127
+
+
+def test_steps_beside_each_other_are_each_told_with_what_they_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check, "_tidy", lambda steps: None)
+    meeting = tmp_path / "meeting"
+    os.mkfifo(meeting)
+    steps = [
+        # Neither ends before the other has begun.
+        check.Step("one", ("sh", "-c", f"echo from one; : > '{meeting}'"), folder=tmp_path, limit=30),
+        check.Step("two", ("sh", "-c", f"read x < '{meeting}'; echo from two >&2; exit 3"), folder=tmp_path, limit=30),
+        check.Step("three", ("false",), folder=tmp_path, nothing="nothing to do here"),
+    ]
+    assert sorted(check._run_beside(steps)) == [("one", True), ("three", True), ("two", False)]
+    said = capsys.readouterr().out
+    assert "from one\n\nok: one" in said and "from two\n\nFAILED: two" in said and "nothing to do here" in said
