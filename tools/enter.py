@@ -156,6 +156,9 @@ def _environment(venv: Path) -> dict[str, str]:
         # What a user has set for Ansible or Python at large would make this run differ from the next one's.
         if name.startswith(("ANSIBLE_", "MOLECULE_")) or name in ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP"):
             del environment[name]
+    # Some images set this. Bytecode is kept out of the tree anyway, and without any each of the thousands of Pythons
+    # that the tests start would compile all that it imports, the standard library included.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     empty = AREA / "ansible.cfg"
     if not empty.exists():
         empty.write_text("[defaults]\n", encoding="utf-8")
