@@ -9,12 +9,13 @@ import sys
 
 import hypothesis
 
-from tools.area import COLLECTIONS
+from tools.area import COLLECTIONS, QUICK
 from tools.tree import sync
 
 sync()
 sys.path.insert(0, str(COLLECTIONS))
 os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(COLLECTIONS)
+os.environ |= QUICK
 
 # A deadline would fail on a busy machine, and CI must judge the same examples each time.
 hypothesis.settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)

@@ -51,6 +51,8 @@ COLLECTIONS = AREA / "collections"
 TREE = COLLECTIONS / "ansible_collections" / "pve" / "mobility"
 CACHE = AREA / "cache"
 HOME = AREA / "home"
+QUICK = {"PYTHONPATH": str(CHECKOUT / "tests" / "quick")}
+"""Environment of programs that tests start: modules are not compiled anew each time, see the file there."""
 
 
 @contextlib.contextmanager

@@ -5,16 +5,19 @@
 from __future__ import annotations
 
 import contextlib
+import marshal
 import os
 import select
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from tools import check
+from tools.area import QUICK
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -140,3 +143,21 @@ def test_steps_beside_each_other_are_each_told_with_what_they_said(
     assert sorted(check._run_beside(steps)) == [("one", True), ("three", True), ("two", False)]
     said = capsys.readouterr().out
     assert "from one\n\nok: one" in said and "from two\n\nFAILED: two" in said and "nothing to do here" in said
+
+
+def test_the_bytecode_of_an_archive_is_remembered_as_long_as_its_source_is_the_same(tmp_path: Path) -> None:
+    where = "def where(): return where.__code__.co_filename\n"
+
+    def value(name: str, source: str) -> str:
+        with zipfile.ZipFile(tmp_path / name, "w") as opened:
+            opened.writestr("part.py", source + where)
+        program = f"import sys; sys.path.insert(0, {name!r}); import part; print(part.VALUE, part.where())"
+        outcome = run(tmp_path, sys.executable, "-c", program, PYTHONPYCACHEPREFIX=str(tmp_path / "cache"), **QUICK)
+        assert outcome.returncode == 0, outcome.stderr
+        return outcome.stdout.strip()
+
+    assert value("first.zip", "VALUE = 1\n") == f"1 {Path('first.zip', 'part.py')}"
+    (kept,) = (tmp_path / "cache" / "zipped").iterdir()
+    kept.write_bytes(marshal.dumps(compile("VALUE = 'remembered'\n" + where, "elsewhere", "exec")))
+    assert value("second.zip", "VALUE = 1\n") == f"remembered {Path('second.zip', 'part.py')}"
+    assert value("first.zip", "VALUE = 2\n") == f"2 {Path('first.zip', 'part.py')}"
