@@ -4,13 +4,13 @@
 
 Parts are ``lint``, ``unit``, ``zfs``, ``sanity``, ``molecule`` and ``package``; none means all. A failed step does not
 stop the others; the exit code is 1 when any failed. Nothing is left out silently: what has nothing to do yet says so.
+Long steps that leave a processor idle come last, side by side.
 """
 
 from __future__ import annotations
 
 import ast
 import importlib.util
-import itertools
 import os
 import re
 import shutil
@@ -25,21 +25,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
-from tools.area import AREA, CACHE, CHECKOUT, COLLECTIONS, HOME, TREE, locked
+from tools.area import AREA, CACHE, CHECKOUT, COLLECTIONS, HOME, QUICK, TREE, locked
 from tools.rulebook import why_not as rulebooks_why_not
 from tools.tree import sync
 from tools.zfs import why_not as zfs_why_not
 
 PACKAGE = "ansible_collections.pve.mobility.plugins"
 PARTS = ("lint", "unit", "zfs", "sanity", "molecule", "package")
-BESIDE = ("sanity", "molecule")
-"""Parts whose steps keep out of each other's way, and each of which leaves a processor idle."""
-LANES = 3
+LANES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One command. ``nothing`` says why there is nothing to run; ``limit`` is in seconds."""
+    """One command. ``nothing`` says why there is nothing to run; ``limit`` is in seconds.
+
+    :ivar beside: of a step that keeps out of the way of others, about how many seconds it takes beside them.
+    """
 
     title: str
     command: tuple[str, ...]
@@ -48,6 +49,7 @@ class Step:
     nothing: str = ""
     limit: int = 900
     before: Callable[[], None] | None = None
+    beside: int = 0
 
 
 def main(arguments: list[str]) -> int:
@@ -59,10 +61,10 @@ def main(arguments: list[str]) -> int:
     _furnish_home()
     if not sys.stdout.isatty():
         os.environ |= {"NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1"}
-    outcomes: list[tuple[str, bool]] = []
-    for beside, parts in itertools.groupby(arguments or PARTS, lambda part: part in BESIDE):
-        steps = [step for part in parts for step in _STEPS[part]()]
-        outcomes += _run_beside(steps) if beside else [(step.title, _run(step)) for step in steps]
+    steps = [step for part in arguments or PARTS for step in _STEPS[part]()]
+    outcomes = [(step.title, _run(step)) for step in steps if not step.beside]
+    # The longest first, so that no lane is left alone with one at the end.
+    outcomes += _run_beside(sorted(filter(lambda step: step.beside, steps), key=lambda step: -step.beside))
     failed = [title for title, good in outcomes if not good]
     print(f"\n{len(outcomes)} steps in {time.monotonic() - started:.0f} s: ", end="")
     print(f"these failed: {', '.join(failed)}" if failed else "all good")
@@ -170,16 +172,18 @@ def _lint() -> Iterator[Step]:
         "ansible-lint",
         ("ansible-lint", "--nocolor", "--offline", "--strict", "--profile", "production"),
         environment=_in_tree(),
+        beside=90,
     )
 
 
 def _unit() -> Iterator[Step]:
     # The longest first, so that no worker is left alone with one at the end.
-    folders = ("integration", "agreement", "unit", "lab", "conformance")
-    # Tests wait for labs and for ansible more than they compute; a file's tests share a lab, so they stay together.
-    spread = ("--numprocesses", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+    longest = ("integration/test_rolling_upgrade.py", "integration/test_docs_examples.py")
+    names = (*longest, "integration", "agreement", "unit", "lab", "conformance")
+    # Tests wait for labs as much as they compute. Which of them share a lab, and stay together, is in conftest.py.
+    spread = ("--numprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder")
     command = (sys.executable, "-m", "pytest", "-q", *spread, "--durations", "25")
-    yield Step("pytest", (*command, *(f"tests/{name}" for name in folders)), folder=CHECKOUT, limit=1800)
+    yield Step("pytest", (*command, *(f"tests/{name}" for name in names)), folder=CHECKOUT, limit=1800)
 
 
 def _pytest(title: str, name: str) -> Step:
@@ -205,19 +209,27 @@ def _sanity() -> Iterator[Step]:
         environment=_in_tree() | {"ANSIBLE_TEST_CONTENT_ROOT": str(TREE)},
         limit=1800,
         before=_stand_in_for_get_pip,
+        beside=240,
     )
 
 
 def _molecule() -> Iterator[Step]:
     for file in sorted((CHECKOUT / "extensions" / "molecule").glob("*/molecule.yml")):
         name = file.parent.name
-        yield Step(f"molecule: {name}", ("molecule", "test", "-s", name), environment=_in_tree(), limit=900)
+        yield Step(
+            f"molecule: {name}",
+            ("molecule", "test", "-s", name),
+            environment=_in_tree() | QUICK,
+            limit=900,
+            beside={"rolling_upgrade": 120, "zfs_storage": 80, "migration_network": 70}.get(name, 40),
+        )
 
 
 def _package() -> Iterator[Step]:
     archive = _pytest("the archive: pytest tests/package", "package")
-    yield replace(archive, command=(*archive.command, "--numprocesses", "2", "--dist", "loadfile"))
-    yield replace(_pytest("ansible-rulebook: pytest tests/rulebooks", "rulebooks"), nothing=rulebooks_why_not())
+    yield replace(archive, command=(*archive.command, "--numprocesses", "2", "--dist", "loadfile"), beside=100)
+    rulebooks = _pytest("ansible-rulebook: pytest tests/rulebooks", "rulebooks")
+    yield replace(rulebooks, nothing=rulebooks_why_not(), beside=45)
     yield Step(
         "ansible-galaxy collection build",
         ("ansible-galaxy", "collection", "build", "--force", "--output-path", str(AREA / "package")),
