@@ -32,7 +32,7 @@ from tools.zfs import why_not as zfs_why_not
 
 PACKAGE = "ansible_collections.pve.mobility.plugins"
 PARTS = ("lint", "unit", "zfs", "sanity", "molecule", "package")
-LANES = 4
+LANES = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ while [ $# -ge 2 ]; do
     if python=$(PYTHON='' sh tools/python.sh "$version" 2>/dev/null); then
         printf '\n── Python %s, %s\n' "$version" "$profile"
         PYTHON=$python sh tools/enter.sh "$profile" sh -c '
-            ansible --version | head -1
+            ansible --version | sed -n 1p
             python -m pytest -q --numprocesses 2 --dist loadfile $TESTS || exit 1
             [ -z "$SANITY" ] || python -m tools.check sanity' ||
             failed="$failed Python $version with $profile,"
