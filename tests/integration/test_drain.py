@@ -318,7 +318,7 @@ def test_a_second_run_on_another_machine_stops(lab: Lab, journal: Path, tmp_path
             first = drain(lab, journal, handle=first["follow"], for_seconds=1.0, parallel=1)
 
     begun = [row["type"] for row in lab.get("/nodes/pve1/tasks", {"source": "all"})]
-    assert begun == ["hamigrate"], "the first one has begun"
+    assert "hamigrate" in begun, "the first one has begun"
     with pytest.raises(Conflict) as error:
         run_beside(lab, tmp_path / "elsewhere.jsonl", session(lab), work)
     assert "Somebody else is moving guests away from pve1" in error.value.message

@@ -28,7 +28,8 @@ def test_the_queue_of_the_ha_manager_holds_as_many_as_it_has_workers() -> None:
     assert places([PLAIN, HA, HA]).has(*HA), "the third has to wait for one of them"
     assert not places([PLAIN, HA, HA, HA]).has(*PLAIN)
     assert places([HA, HA, HA]).has(*PLAIN)
-    assert not places([HA] * 4).has(*HA), "those far ahead are not judged freshly"
+    assert not places([HA] * 12).has(*HA), "those far ahead are not judged freshly"
+    assert places([HA] * 11).has(*HA)
 
 
 def test_with_fewer_places_than_workers_nothing_queues_up() -> None:

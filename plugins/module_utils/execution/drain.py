@@ -233,20 +233,26 @@ def _handle(drain: Drain) -> dict[str, Any]:
         "begun": drain.begun,
         "foreign": drain.work.foreign.handle(),
         "moves": drain.work.handles(),
+        "turns": drain.work.turns.handle(),
     }
 
 
 def _taken_up(session: Session, clock: Clock, request: DrainRequest, handle: Mapping[str, Any]) -> Drain:
     """The work that an earlier call of the same run has begun. :raises Invalid: it is no handle."""
+    no_handle = Invalid("follow: give the follow value that pve.mobility.drain returned.")
     try:
         path, owner, begun = Path(handle["journal"]), str(handle["owner"]), float(handle["begun"])
-        others, moves = dict(handle["foreign"]), dict(handle["moves"])
+        others, moves, turns = dict(handle["foreign"]), dict(handle["moves"]), dict(handle["turns"])
     except (KeyError, TypeError, ValueError):
-        raise Invalid("follow: give the follow value that pve.mobility.drain returned.") from None
+        raise no_handle from None
     book = Book.read(Journal.open(path))
     if book.plan is None or book.ended is not None:
         raise Invalid(f"follow: the journal {path} holds no work that could go on.")
     drain = Drain(session, clock, request, book, View(session, clock, request.policy), Lock.beside(path, owner), begun)
+    try:
+        drain.work.turns.take_up(turns)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise no_handle from None
     drain.lock.beat(clock)
     drain.work.foreign.take_up(others)
     drain.work.resume(moves)

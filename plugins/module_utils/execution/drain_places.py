@@ -16,8 +16,11 @@ from dataclasses import dataclass, field
 
 from ansible_collections.pve.mobility.plugins.module_utils.planning.plan import Limits
 
-QUEUE = 2
-"""Moves that the HA manager is asked for, in rounds of all its workers: those far ahead could not be judged freshly."""
+QUEUE = 6
+"""Moves that the HA manager is asked for, in rounds of all its workers: those far ahead could not be judged freshly.
+
+With fewer its workers would look after guests that stay instead, one by one, before they begin the next move.
+"""
 
 
 @dataclass(slots=True)

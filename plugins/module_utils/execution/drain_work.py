@@ -27,6 +27,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.api.errors import (
     TaskFailed,
     TimedOut,
 )
+from ansible_collections.pve.mobility.plugins.module_utils.api.progress import Phase
 from ansible_collections.pve.mobility.plugins.module_utils.api.session import Session
 from ansible_collections.pve.mobility.plugins.module_utils.execution import outcome, sync
 from ansible_collections.pve.mobility.plugins.module_utils.execution.drain_book import (
@@ -38,7 +39,7 @@ from ansible_collections.pve.mobility.plugins.module_utils.execution.drain_book 
 )
 from ansible_collections.pve.mobility.plugins.module_utils.execution.drain_foreign import Foreign
 from ansible_collections.pve.mobility.plugins.module_utils.execution.drain_journal import Lock
-from ansible_collections.pve.mobility.plugins.module_utils.execution.drain_places import Places
+from ansible_collections.pve.mobility.plugins.module_utils.execution.drain_turns import Turns
 from ansible_collections.pve.mobility.plugins.module_utils.execution.drain_view import View
 from ansible_collections.pve.mobility.plugins.module_utils.execution.follow import (
     LONGEST,
@@ -63,10 +64,8 @@ PATIENCE = 900.0
 AHEAD = 16
 """Copies that are brought up to date while other guests move: runs start at full minutes only (pve-facts §6.3)."""
 SYNC_TIME = 1800.0
-HA_SOONEST = 6.0
-"""Seconds in which the HA manager begins no move that it is asked for (pve-facts §7.5)."""
-HA_WORKERS = 4
-"""Moves of a node that the HA manager carries out at once, where no option says how many."""
+ENDING = 0.5
+"""Seconds between looks at a move that has sent all its bytes: another one waits for its place."""
 COMES_ALONG = 180.0
 """Seconds after its leader within which the HA manager takes a guest along."""
 
@@ -85,8 +84,13 @@ class Work:
     request: MoveRequest
     order: tuple[int, ...] = ()
     followers: dict[int, Follower] = field(default_factory=dict)
+    turns: Turns = field(init=False)
+    _due: dict[int, float] = field(default_factory=dict)
     _sync_looks: dict[int, float] = field(default_factory=dict)
     _led_since: dict[int, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.turns = Turns(self.session, self.book, self.view, self.limits, self.order)
 
     def resume(self, handles: Mapping[str, Any] | None = None) -> None:
         """Follow what the journal says is under way. :param handles: newer ones, by the number of the move."""
@@ -116,23 +120,25 @@ class Work:
             self.poll()
             if self.over:
                 return True
-            pause = min((follower.pause() for follower in self.followers.values()), default=LONGEST)
+            now = self.clock.monotonic()
+            until = min((self._due.get(number, now) for number in self.followers), default=now + LONGEST)
             if deadline is not None:
-                left = deadline - self.clock.monotonic()
-                if left <= 0:
+                if deadline <= now:
                     return False
-                pause = min(pause, left)
-            self.clock.sleep(pause)
+                until = min(until, deadline)
+            self.clock.sleep(max(0.0, until - now))
 
     def poll(self) -> None:
-        """Look at every move once, and begin others where places are free.
+        """Look at every move whose turn it is, and begin others where places are free.
 
         :raises Conflict: somebody else is at work.
         """
         self.lock.beat(self.clock)
         self._look_around()
         for number, follower in list(self.followers.items()):
-            self._look(self.book.entries[number], follower)
+            if self._due.get(number, 0.0) <= self.clock.monotonic():
+                self._look(self.book.entries[number], follower)
+        self.turns.pace.look(self.followers, self.clock.monotonic())
         self._look_at_copies()
         self._look_along()
         if not self.foreign.waits:
@@ -157,16 +163,24 @@ class Work:
             return self._rest(entry, "nobody answers")
         except MobilityError as error:
             return self._missed(entry, error)
+        self._look_again(entry, follower)
         if follower.moving.task != had:
             self.book.note("going", move=entry.move.id, handle=follower.handle())
+            self.turns.started(entry, follower.moving, self.clock.monotonic())
         match verdict.state:
             case State.DONE:
                 row = outcome.moved(follower, verdict)
+                self.turns.pace.ended(entry.move, follower.progress)
                 self.followers.pop(entry.move.id, None)
                 row.pop("changed")
                 self._arrived(entry, {**row, "state": "moved"})
             case State.FAILED:
                 self._missed(entry, outcome.failed(follower, verdict))
+
+    def _look_again(self, entry: Entry, follower: Follower) -> None:
+        """Set when it is looked at next."""
+        ending = follower.progress.phase is Phase.FINISHING and not follower.landed
+        self._due[entry.move.id] = self.clock.monotonic() + min(follower.pause(), ENDING if ending else LONGEST)
 
     def _arrived(self, entry: Entry, row: Mapping[str, Any]) -> None:
         self.view.forget()
@@ -178,7 +192,7 @@ class Work:
         self.view.forget()
         wrong = targets or (entry.target or entry.move.target,)
         self.book.note("miss", move=entry.move.id, targets=list(wrong), why=error.message, kind=error.kind)
-        if not self._targets(entry):
+        if not self.turns.targets(entry):
             self._give_up(entry, error.message)
 
     def _give_up(self, entry: Entry, why: str) -> None:
@@ -271,58 +285,11 @@ class Work:
     # ------------------------------------------------------------ beginning
 
     def _fill(self) -> None:
-        now = self.clock.monotonic()
-        places = self._places()
-        for entry in self._in_order():
-            if entry.not_before > now or not self._after_others(entry):
-                continue
-            free = self._free(entry, places[entry.move.ha])
-            if free:
-                self._begin(entry, free)
-                places = self._places()
-
-    def _in_order(self) -> list[Entry]:
-        """Those that the user wants first, then by the plan."""
-        rank = {vmid: number for number, vmid in enumerate(self.order)}
-        return sorted(self.book.waiting, key=lambda entry: rank.get(entry.move.guest, len(rank)))
-
-    def _places(self) -> dict[bool, Places]:
-        """By whether the HA manager is to be asked: it takes its time, in which moves that are nearly over make place.
-
-        Those that only the HA manager has to notice copy nothing any more.
-        """
-        going = self.followers.values()
-        now = [item.moving for item in going if not item.landed]
-        soon = [item.moving for item in going if not item.over_in(HA_SOONEST)]
-        return {
-            ha: Places.of(self.limits, self._workers, ((item.source, item.target, item.ha) for item in moving))
-            for ha, moving in ((False, now), (True, soon))
-        }
-
-    @property
-    def _workers(self) -> int:
-        options = self.view.state().options
-        return options.max_workers if options is not None else HA_WORKERS
-
-    def _after_others(self, entry: Entry) -> bool:
-        others = (self.book.entries.get(number) for number in entry.move.after)
-        return not any(other is not None and other.open for other in others)
-
-    def _free(self, entry: Entry, places: Places) -> tuple[str, ...]:
-        """Targets that have a place now, best first; none unless the best one has."""
-        wanted = self._targets(entry)
-        free = tuple(name for name in wanted if places.has(entry.move.source, name, entry.move.ha))
-        return free if free and free[0] == wanted[0] else ()
-
-    def _targets(self, entry: Entry) -> tuple[str, ...]:
-        """Where it may still go, best first: as planned, and when that is used up, wherever there is room."""
-        move = entry.move
-        wanted = [move.target, *move.others]
-        left = [name for name in wanted if name not in entry.failed]
-        if not left:
-            left = [name for name in self.view.by_room(move.source) if name not in entry.failed]
-            entry.widened = True
-        return tuple(left)
+        tried: set[int] = set()
+        while (chosen := self.turns.next(self.followers, tried, self.clock.monotonic())) is not None:
+            entry, targets = chosen
+            tried.add(entry.move.id)
+            self._begin(entry, targets)
 
     def _begin(self, entry: Entry, targets: tuple[str, ...]) -> None:
         guest = self.view.guest(entry.move.guest)
@@ -386,6 +353,9 @@ class Work:
         entry.resting_since = None
         follower = Follower(self.session, self.clock, moving)
         self.followers[entry.move.id] = follower
+        self._look_again(entry, follower)
+        if decision.start:
+            self.turns.asked(entry, moving, self.clock.monotonic())
         self.book.note("going", move=entry.move.id, handle=follower.handle())
 
     def failed_in_time(self, timeout: float) -> TimedOut:

@@ -43,8 +43,6 @@ HA_SETTLE = 60.0
 """The same under HA: two rounds of the manager and a start."""
 UNREACHABLE = 300.0
 """Seconds without any API host until following is given up; the move goes on."""
-SWITCH = 3.0
-"""Seconds that the end of a task takes once the memory is sent."""
 SHORTEST, LONGEST = 1.0, 2.0
 """Seconds between polls: grows while nothing changes; the end of a task must be known within two seconds."""
 HA_LONGEST = 5.0
@@ -266,13 +264,6 @@ class Follower:
         self.moving.silent_since = None
         self.verdict = judge(self.moving, seen)
         return self.verdict
-
-    def over_in(self, seconds: float) -> bool:
-        """Whether its task will have ended by then, as far as its log tells."""
-        progress = self.progress
-        if self.landed or progress.phase is Phase.FINISHING:
-            return True
-        return progress.phase is Phase.MEMORY and progress.eta is not None and progress.eta + SWITCH <= seconds
 
     def pause(self) -> float:
         """Seconds until the next look: short after a change, longer while nothing happens."""
