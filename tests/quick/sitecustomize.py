@@ -18,7 +18,7 @@ import zipimport
 # At each start of a Python: importlib.util and contextlib would cost more than they are worth.
 from _imp import _fix_co_filename, source_hash
 
-_compile = zipimport._compile_source
+_compile = getattr(zipimport, "_compile_source", None)
 
 
 def _remembered(path, source):
@@ -40,5 +40,6 @@ def _remembered(path, source):
     return code
 
 
-if sys.pycache_prefix and not sys.dont_write_bytecode:
+# A newer Python may name it otherwise, and is slower then.
+if _compile and sys.pycache_prefix and not sys.dont_write_bytecode:
     zipimport._compile_source = _remembered
