@@ -25,12 +25,15 @@ hypothesis.settings.register_profile("house", deadline=None, derandomize="CI" in
 hypothesis.settings.load_profile("house")
 
 
+OWN_LABS = ("/test_docs_examples.py", "/test_reference_examples.py")
+
+
 class ByLab(LoadFileScheduling):
     """Tests of a file share a lab, so that one worker runs them; pages of the documentation have one each."""
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
-        return nodeid if file.endswith("/test_docs_examples.py") else file
+        return nodeid if file.endswith(OWN_LABS) else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByLab | None:

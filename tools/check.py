@@ -178,7 +178,9 @@ def _lint() -> Iterator[Step]:
 
 def _unit() -> Iterator[Step]:
     # The longest first, so that no worker is left alone with one at the end.
-    longest = ("integration/test_rolling_upgrade.py", "integration/test_docs_examples.py")
+    longest = tuple(
+        f"integration/test_{name}.py" for name in ("rolling_upgrade", "docs_examples", "reference_examples")
+    )
     names = (*longest, "integration", "agreement", "unit", "lab", "conformance")
     # Tests wait for labs as much as they compute. Which of them share a lab, and stay together, is in conftest.py.
     spread = ("--numprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder")

@@ -119,24 +119,25 @@ EXAMPLES = r"""
 - name: See which rights an account for audits and migrations would get
   pve.mobility.api_access:
     features: [audit, migrate]
+    secret_file: ~/mobility.secret
   check_mode: true
   diff: true
 
 - name: A token that moves the guests of a pool, and ends with the year
   pve.mobility.api_access:
     features: [audit, migrate]
-    user: mobility@pve
-    token: shop
+    user: shop@pve
+    token: mover
     role: shop
     pools: [shop]
     expire: 1798675200
-    secret_file: ~/.config/pve/shop.secret
+    secret_file: ~/shop.secret
 
 - name: Replace a token whose secret was seen by others
   pve.mobility.api_access:
     features: [audit]
     renew: true
-    secret_file: ~/.config/pve/mobility.secret
+    secret_file: ~/mobility.secret
 
 - name: Take everything back
   pve.mobility.api_access:

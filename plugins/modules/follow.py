@@ -50,15 +50,19 @@ EXAMPLES = r"""
   pve.mobility.follow:
     guests: [billing-db]
 
-- name: See how far two tasks are
+- name: Move a guest and go on
+  pve.mobility.migrate:
+    guest: 104
+    target: pve3
+    wait: false
+  register: move
+
+- name: See how far it is, by the task's UPID
   pve.mobility.follow:
-    tasks: "{{ upids }}"
+    tasks: ["{{ move.task }}"]
     for_seconds: 1
   register: progress
-  vars:
-    upids:
-      - "UPID:pve1:00000BB1:0003C646:6B03ABA2:qmigrate:104:root@pam:"
-      - "UPID:pve1:00000BB8:0003C64F:6B03ABA3:qmigrate:105:root@pam:"
+  when: move.task is defined
 """
 
 RETURN = r"""
