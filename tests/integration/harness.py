@@ -62,8 +62,16 @@ class Lab:
 
     def api(self, path: str, host: int = 0) -> Any:
         """Data of a GET, asked as an outside observer would. :param host: which of the nodes is asked."""
+        return self._ask("GET", path, host)
+
+    def post(self, path: str) -> Any:
+        """A call that somebody else makes."""
+        return self._ask("POST", path, 0)
+
+    def _ask(self, method: str, path: str, host: int) -> Any:
         request = urllib.request.Request(
             f"https://{self.info['hosts'][host]}/api2/json{path}",
+            method=method,
             headers={"Authorization": f"PVEAPIToken={self.info['token_id']}={self.info['token_secret']}"},
         )
         context = ssl.create_default_context(cafile=self.info["ca"])

@@ -7,7 +7,8 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,13 @@ def node_states(lab: Lab) -> set[str]:
     return set(lab.api("/cluster/ha/status/manager_status")["manager_status"]["node_status"].values())
 
 
+def until(so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not so():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
 def test_shown_stopped_gone_on_with_and_reported(lab: Lab, tmp_path: Path) -> None:
     lab.control("DELETE", "/requests")
     shown = upgrade(lab, tmp_path, "--check")
@@ -96,6 +104,15 @@ def test_shown_stopped_gone_on_with_and_reported(lab: Lab, tmp_path: Path) -> No
     assert {vmid for vmid, row in guests(lab).items() if row["status"] == "running"} == RUNS
     told = json.loads((tmp_path / "report.json").read_text())
     assert [(row["name"], row["state"]) for row in told["nodes"]] == [("pve2", "done"), ("pve1", "failed")]
+
+    alone = upgrade(lab, tmp_path, rolling_upgrade_install=str(HOOKS / "alone.yml"), lost="pve3")
+    assert alone.code != 0
+    assert "without pve1 the cluster would lose its quorum: 1 of 3 would be left" in alone, alone.text
+    assert "It is in service again." in alone
+    assert lab.api("/nodes/pve1/status")["uptime"] > 86400, "it was not restarted"
+    lab.control("POST", "/node", {"node": "pve3", "action": "power-on", "boot_seconds": 20})
+    until(lambda: node_states(lab) == {"online"} and all(row["online"] for row in lab.api("/cluster/status")[1:]))
+    lab.post(f"/nodes/{guests(lab)[102]['node']}/qemu/102/status/start")
 
     lost = upgrade(lab, tmp_path, rolling_upgrade_restart=str(HOOKS / "lost.yml"), rolling_upgrade_back_timeout=60)
     assert lost.code != 0
