@@ -62,23 +62,40 @@ def apt_get(cluster: Cluster, node: Node, words: list[str]) -> str:
 @shell_command("pvesh get")
 def pvesh_get(cluster: Cluster, node: Node, words: list[str]) -> str:
     """``pvesh get <path> [--name value …] --output-format json``: the API as root on this node, without the network."""
+    return _pvesh("GET", cluster, node, words)
+
+
+@shell_command("pvesh create")
+def pvesh_create(cluster: Cluster, node: Node, words: list[str]) -> str:
+    return _pvesh("POST", cluster, node, words)
+
+
+@shell_command("pvesh delete")
+def pvesh_delete(cluster: Cluster, node: Node, words: list[str]) -> str:
+    return _pvesh("DELETE", cluster, node, words)
+
+
+def _pvesh(method: str, cluster: Cluster, node: Node, words: list[str]) -> str:
     # The gateway knows all methods, and some of these register what is typed on a shell.
     from lab.http.gateway import Answer, Gateway, Request
 
     if not words or len(words) % 2 == 0:
         raise Die("400 not enough arguments\npvesh get <api_path> [OPTIONS] [FORMAT_OPTIONS]")
     options = {name.removeprefix("--"): value for name, value in zip(words[1::2], words[2::2], strict=True)}
-    if options.pop("output-format", "text") != "json":
+    if options.pop("output-format", "text") != "json" and method == "GET":
         raise Die("The lab's pvesh speaks JSON only: --output-format json")
-    ticket = {"cookie": f"PVEAuthCookie={cluster.users.issue_ticket('root@pam')}"}
-    request = Request("GET", words[0], dict(options), ticket, node.name, None)
+    headers = {"cookie": f"PVEAuthCookie={cluster.users.issue_ticket('root@pam')}"}
+    headers |= {"csrfpreventiontoken": cluster.users.issue_csrf("root@pam")} if method != "GET" else {}
+    request = Request(method, words[0], dict(options), headers, node.name, None)
     process = cluster.engine.spawn(Gateway(cluster).serve(request))
     while not process.triggered:
         cluster.engine.env.step()
     answer = cast(Answer, process.value)
     if answer.status != 200 or answer.body is None:
         raise Die(answer.reason)
-    return json.dumps(answer.body["data"]) + "\n"
+    data = answer.body["data"]
+    # pvesh prints nothing for null.
+    return "" if data is None else json.dumps(data) + "\n"
 
 
 @shell_command("pveversion")

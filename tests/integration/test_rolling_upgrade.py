@@ -114,6 +114,14 @@ def test_shown_stopped_gone_on_with_and_reported(lab: Lab, tmp_path: Path) -> No
     until(lambda: node_states(lab) == {"online"} and all(row["online"] for row in lab.api("/cluster/status")[1:]))
     lab.post(f"/nodes/{guests(lab)[102]['node']}/qemu/102/status/start")
 
+    assert [row["poolid"] for row in lab.api("/pools")] == ["pve-mobility-upgrade"]
+    lab.control("DELETE", "/requests")
+    other = upgrade(lab, tmp_path, rolling_upgrade_folder=str(tmp_path / "elsewhere"))
+    assert other.code != 0
+    assert "Another upgrade of this cluster has not ended." in other, other.text
+    assert f"on {socket.gethostname()} is at work." in other
+    assert lab.writes() == [], "a second controller changes nothing"
+
     lost = upgrade(lab, tmp_path, rolling_upgrade_restart=str(HOOKS / "lost.yml"), rolling_upgrade_back_timeout=60)
     assert lost.code != 0
     assert "An upgrade of this cluster has not ended: going on with pve1." in lost
@@ -146,6 +154,7 @@ def test_shown_stopped_gone_on_with_and_reported(lab: Lab, tmp_path: Path) -> No
     assert {vmid for vmid, row in now.items() if row["status"] == "running"} == RUNS
     assert (now[101]["node"], now[110]["node"], now[120]["node"]) == ("pve1", "pve2", "pve1")
     assert lab.api("/cluster/ceph/flags/noout") == 0
+    assert lab.api("/pools") == []
     assert "stopall" not in tasks(lab, "pve1"), "it was not restarted with a guest on it"
     assert tasks(lab, "pve2").count("qmigrate") == 0, "a node that does not restart keeps its guests"
     told = json.loads((tmp_path / "report.json").read_text())
