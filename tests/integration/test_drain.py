@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.pve.mobility.plugins.module_utils.api.errors import Blocked, Conflict, Invalid, TaskFailed
+from tests.bench.drain import cluster as mixed_cluster
 from tests.conformance.client import Lab
 from tests.integration.drain_case import CLUSTER, MOVED, drain, moves, running, session, start, where
 from tests.integration.inprocess import Killed
@@ -87,6 +88,20 @@ def test_limits_hold(lab: Lab, journal: Path) -> None:
 
     drain(lab, journal, session(lab, after=watch), parallel=2)
     assert most == 2
+
+
+@pytest.mark.parametrize("seed", [1, 3, 20])
+def test_limits_hold_while_the_ha_manager_is_asked_ahead(journal: Path, seed: int) -> None:
+    """A third of thirty guests is under HA: requests are made for places that are still taken."""
+    lab, most = Lab.from_dict(mixed_cluster(30, seed)), 0
+    lab.advance(30.0)
+
+    def watch(_number: int) -> None:
+        nonlocal most
+        most = max(most, sum(task.type in ("qmigrate", "vzmigrate") for task in lab.cluster.tasks.running("pve1")))
+
+    assert drain(lab, journal, session(lab, after=watch), parallel=4)["empty"] is True
+    assert most == 4
 
 
 def test_without_limits_everything_goes_at_once(lab: Lab, journal: Path) -> None:

@@ -118,8 +118,9 @@ class Pace:
             case Phase.FINISHING:
                 return Part(0.0, 0.0, max(0.5, whole.tail - passed))
             case Phase.DISKS if move.mode is Mode.ONLINE:
-                # Its memory follows.
-                return Part(0.0, max(0.0, expected - progress.carried), whole.tail)
+                # Its memory follows; what differs from a replica takes next to nothing, but has to be found.
+                lead = max(0.0, REPLICA - passed) if move.replica else 0.0
+                return Part(lead, max(0.0, expected - progress.carried), whole.tail)
             case Phase.DISKS:
                 return Part(0.0, max(0.0, (progress.total or expected) - progress.done), whole.tail)
         return Part(0.0, max(0.0, expected - progress.carried), whole.tail)

@@ -152,7 +152,7 @@ class Turns:
         meanwhile = min(pending.values(), default=now) - EARLY - now
         plain = self._taken(going.values())
         short = self._taken(item for number, item in going.items() if number not in pending)
-        managed = self._for_the_manager(going, pending, waiting, now)
+        managed = self._for_the_manager(going, waiting, now)
 
         def places(entry: Entry) -> Places | None:
             if entry.move.ha:
@@ -162,9 +162,12 @@ class Turns:
         return places
 
     def _for_the_manager(
-        self, going: Mapping[int, Follower], pending: Collection[int], waiting: Iterable[Entry], now: float
+        self, going: Mapping[int, Follower], waiting: Iterable[Entry], now: float
     ) -> dict[str, Places]:
-        """By source, what will be taken when the HA manager begins what it is asked for now."""
+        """By source, what will be taken when the HA manager begins what it is asked for now.
+
+        What it has not begun yet may begin any time.
+        """
         sources = {entry.move.source for entry in waiting if entry.move.ha}
         if not sources:
             return {}
@@ -178,7 +181,7 @@ class Turns:
             if any(move.source == source for move in others) and self.rounds.until_next(now) > SHORTLY:
                 continue
             begin = self.rounds.begins(source, now) - now
-            left = [item for number, item in going.items() if number in pending or ends[number] > begin]
+            left = [item for number, item in going.items() if item.moving.task is None or ends[number] > begin]
             found[source] = self._taken(left, first)
         return found
 
