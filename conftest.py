@@ -26,6 +26,7 @@ hypothesis.settings.load_profile("house")
 
 
 OWN_LABS = ("/test_docs_examples.py", "/test_reference_examples.py")
+"""Files in which each test has a lab of its own."""
 
 
 class ByLab(LoadFileScheduling):

@@ -5,12 +5,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from ansible_collections.pve.mobility.plugins.module_utils.api.errors import NodeUnreachable
+from ansible_collections.pve.mobility.plugins.module_utils.execution.drain_turns import Turns
 from ansible_collections.pve.mobility.plugins.module_utils.execution.ha_rounds import HaRounds
+from ansible_collections.pve.mobility.plugins.module_utils.execution.moving import Moving
 from ansible_collections.pve.mobility.plugins.module_utils.model.ha import ha_status
 from ansible_collections.pve.mobility.plugins.module_utils.planning.pace import Part, ends, next_of
+from ansible_collections.pve.mobility.plugins.module_utils.planning.plan import Limits
 from ansible_collections.pve.mobility.plugins.module_utils.planning.schedule import Wire
 
 GB = 1e9
@@ -124,3 +130,16 @@ def test_an_agent_at_work_does_not_tell_its_rounds_but_a_move_that_began_does() 
     assert rounds.begins("pve1", 500.0) == 506.0
     rounds.began("pve1", 499.0)
     assert rounds.begins("pve1", 500.0) == 508.0
+
+
+def test_a_cluster_that_does_not_answer_just_now_stops_no_drain() -> None:
+    class Silent:
+        def cluster_time(self, node: str) -> int:
+            raise NodeUnreachable(f"no answer of {node}")
+
+    turns = Turns(Any, Any, Silent(), Limits(), rounds=status(master=997, pve1=994), begins={7: 513.0})  # type: ignore[arg-type]
+    moving = Moving(100, "qemu", "web", "pve1", "pve2", "online", True, ha=True)
+    moving.task = "UPID:pve1:00000BB1:0003C646:000003F2:qmigrate:100:root@pam:"
+    turns.started(SimpleNamespace(move=SimpleNamespace(id=7)), moving, 512.0)  # type: ignore[arg-type]
+    assert turns.begins == {}, "it has begun"
+    assert turns.rounds == status(master=997, pve1=994), "and what was known is known"

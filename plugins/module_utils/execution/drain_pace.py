@@ -83,9 +83,9 @@ class Pace:
         return Part(lead, move.bytes * self._part, tail)
 
     def seconds(self, move: Move) -> float:
-        """How long it takes when others go at the same time, at the most."""
-        part = self.whole(move)
-        return part.lead + move.bytes * (self.most or 1.0) / self._share(2) + part.tail
+        """How long it takes, at the most, beside two others."""
+        part, wire = self.whole(move), self.wire
+        return part.lead + move.bytes * (self.most or 1.0) / min(wire.stream, wire.link / 3) + part.tail
 
     def ends(
         self, going: Mapping[int, tuple[Move, Follower]], begins: Mapping[int, float], now: float
@@ -128,7 +128,3 @@ class Pace:
     @property
     def _part(self) -> float:
         return self.sent / self.planned if self.planned else 1.0
-
-    def _share(self, others: int) -> float:
-        wire = self.wire
-        return min(wire.stream, wire.link / (1 + others))

@@ -78,7 +78,11 @@ class Turns:
         foreseen = self.begins.pop(entry.move.id, None)
         if foreseen is None or moving.task is None:
             return
-        at = now - (self.view.cluster_time(moving.source) - Upid.parse(moving.task).start)
+        try:
+            at = now - (self.view.cluster_time(moving.source) - Upid.parse(moving.task).start)
+        except ApiError:
+            # What is known of its rounds so far has to do; the move itself goes on.
+            return
         if at - foreseen < 2 * EARLY:
             # It had not to wait for another one, so a round was when it began.
             self.rounds.began(moving.source, at)
